@@ -1,0 +1,83 @@
+"""The trained text model as plain arrays: TF-IDF over words and word pairs, then a linear logit.
+
+scikit-learn fits it (``train.py``); scoring needs the arrays alone, so that neither scikit-learn's version nor a pickle
+stands between a text and its score. ``terms`` is the analyser of both: scikit-learn's vectoriser is given this function.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?|[$\u20ac\u00a3\u20b9%?!]|\d[\d.,]*")
+_SENTENCE_GAP = re.compile(r"[.!?]+\s|\n+")
+
+# What the model must not learn: our invented prices, dates and places. A clinic in Panama is no
+# better or worse than one in Ohio, and numbers are the rules' business.
+_PLACES = frozenset(
+    "mexico mexican tijuana cancun panama panamanian costa rica colombia colombian bogota medellin cayman bahamas dominican "
+    "turkey turkish istanbul ukraine ukrainian kyiv kiev georgia georgian tbilisi russia russian moscow india indian delhi "
+    "mumbai bangalore chennai kerala thailand thai bangkok china chinese beijing malaysia malaysian germany german dubai "
+    "emirates philippines manila japan japanese tokyo korea korean seoul kazakhstan almaty serbia belgrade argentina peru "
+    "ecuador brazil spain spanish switzerland swiss egypt cairo indonesia jakarta vietnam israel london paris england "
+    "britain british uk usa us american america australia australian canada canadian florida texas california ohio nevada "
+    "arizona utah colorado york boston chicago houston dallas miami orlando tampa vegas angeles diego denver phoenix atlanta "
+    "seattle toronto vancouver sydney melbourne italy italian france french greece greek poland polish europe european asia "
+    "asian africa african".split()
+)
+
+
+def terms(text: str, ngram: int = 2) -> list[str]:
+    """Words and word pairs of a text; numbers become ``#``, places ``@``; pairs do not cross sentence ends.
+
+    >>> terms("We treat 300 patients. Call!")
+    ['we', 'treat', '#', 'patients', 'we treat', 'treat #', '# patients', 'call', '!', 'call !']
+    """
+    found: list[str] = []
+    for part in _SENTENCE_GAP.split(text.lower().replace("\u2019", "'") + "\n"):
+        words = ["#" if w[0].isdigit() else "@" if w in _PLACES else w for w in _TOKEN.findall(part)]
+        found += words
+        for n in range(2, ngram + 1):
+            found += [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return found
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """TF-IDF (sublinear, L2-normalised) and a logistic regression.
+
+    Attributes
+    ----------
+    vocabulary : dict of str to int, the index of each term
+    idf : ndarray of shape (n_terms,), inverse document frequencies
+    coef : ndarray of shape (n_terms,), weights in logits
+    intercept : float, in logits
+    """
+
+    vocabulary: dict[str, int]
+    idf: NDArray[np.float64]
+    coef: NDArray[np.float64]
+    intercept: float
+
+    def weights(self, text: str) -> Iterator[tuple[str, float]]:
+        """The share of each known term of ``text`` in its logit, in logits."""
+        counts = Counter(self.vocabulary[t] for t in terms(text) if t in self.vocabulary)
+        if not counts:
+            return
+        index = np.fromiter(counts.keys(), dtype=np.intp, count=len(counts))
+        tfidf = (1.0 + np.log(np.fromiter(counts.values(), dtype=np.float64, count=len(counts)))) * self.idf[index]
+        shares = tfidf / math.sqrt(float(tfidf @ tfidf)) * self.coef[index]
+        names = self._names
+        yield from ((names[i], float(share)) for i, share in zip(index.tolist(), shares, strict=True))
+
+    @property
+    def _names(self) -> list[str]:
+        return list(self.vocabulary)
+
+    def logit(self, text: str) -> float:
+        """Log-odds that ``text`` is red-flag marketing, by its words alone."""
+        return self.intercept + math.fsum(share for _, share in self.weights(text))

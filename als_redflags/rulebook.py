@@ -1,0 +1,306 @@
+"""Rule files: loaded, checked, and held as plain data.
+
+A rule book is a folder: ``<family>/<rule-id>.yaml`` (one rule a file), ``lexicon/*.txt`` (word lists), ``stance.yaml``
+(cues that discount a match) and ``sources.yaml`` (who names a red flag). YAML is read with the safe loader.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from als_redflags.errors import RuleError
+from als_redflags.patterns import SHAPES, Chain, Label, parse
+
+ROLES = ("red_flag", "offer", "honest", "legitimacy")
+SEVERITY_POINTS = {"high": 3, "medium": 2, "low": 1}
+STANCES = ("negated", "attributed", "warned", "asked", "hypothetical", "historical", "quoted", "accepted_care",
+           "other_seller")
+
+RawPattern = list[dict[str, Any]]  # a spaCy Matcher token pattern, given as it is
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who names a red flag, and where it can be read."""
+
+    key: str
+    organisation: str
+    title: str
+    year: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Condition of a rule that counts: entries of a lexicon named close together, over several sub-lists of it.
+
+    Fires where at least ``terms`` different entries from at least ``groups`` of its included lists stand in
+    neighbouring sentences.
+    """
+
+    lexicon: str
+    terms: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list)."""
+
+    id: str
+    role: str
+    family: str
+    title: str
+    why: str
+    severity: str | None
+    sources: tuple[Source, ...]
+    patterns: tuple[str | RawPattern, ...]
+    unless: tuple[str | RawPattern, ...]
+    spread: Spread | None
+    needs_offer: bool
+    ignores: frozenset[str]
+    fires: tuple[str, ...]
+    silent: tuple[str, ...]
+
+    @property
+    def points(self) -> int:
+        """Severity as a number: 3 high, 2 medium, 1 low, 0 for rules that are no red flag."""
+        return SEVERITY_POINTS[self.severity] if self.severity else 0
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Words that take away (or, with stance ``none``, protect) the assertion of a match near them.
+
+    ``scope`` is ``before`` (the cue stands before the match), ``after``, ``sentence``, or ``heading`` (it stands in the
+    line that governs the block). ``reach`` is the largest distance in tokens. ``sellers_too``: whether
+    it counts on a page that sells.
+    """
+
+    id: str
+    stance: str
+    scope: str
+    reach: int
+    sellers_too: bool
+    patterns: tuple[str | RawPattern, ...]
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """All rules by id, cues in their order of precedence, lexicons with their includes resolved."""
+
+    path: Path
+    rules: dict[str, Rule]
+    cues: tuple[Cue, ...]
+    breaks: tuple[str | RawPattern, ...]
+    lexicons: dict[str, tuple[str, ...]]
+    includes: dict[str, tuple[str, ...]]
+    sources: dict[str, Source]
+    sha256: str
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> "RuleBook":
+        """Load a rule folder, by default the one shipped with the package.
+
+        Raises
+        ------
+        RuleError
+            If a file is missing or breaks the format; the message names file and key.
+        """
+        root = Path(path) if path is not None else Path(str(files("als_redflags"))) / "rules"
+        if not root.is_dir():
+            raise RuleError(f"{root}: no such folder of rules")
+        sources = _load_sources(root / "sources.yaml")
+        lexicons, includes = _load_lexicons(root / "lexicon")
+        rules: dict[str, Rule] = {}
+        for file in sorted(root.glob("*/*.yaml")):
+            rule = _load_rule(file, sources)
+            if rule.id in rules:
+                raise RuleError(f"{file}: a rule {rule.id!r} exists already in family {rules[rule.id].family!r}")
+            rules[rule.id] = rule
+        if not rules:
+            raise RuleError(f"{root}: holds no rule (expected FAMILY/RULE-ID.yaml)")
+        cues, breaks = _load_cues(root / "stance.yaml")
+        book = cls(root, rules, cues, breaks, lexicons, includes, sources, _digest(root))
+        book._check_labels()
+        return book
+
+    def _check_labels(self) -> None:
+        known = {*self.lexicons, *SHAPES}
+        for where, pattern in self._all_patterns():
+            for chain in chains(pattern, where):
+                for segment in chain.segments:
+                    for element in segment:
+                        if isinstance(element, Label) and element.name not in known:
+                            raise RuleError(f"{where}: there is no lexicon {element.name!r} (pattern {pattern!r})")
+        for rule in self.rules.values():
+            if rule.spread and rule.spread.lexicon not in self.includes:
+                raise RuleError(f"{rule.id}: spread.lexicon {rule.spread.lexicon!r} includes no other list")
+
+    def _all_patterns(self) -> list[tuple[str, str | RawPattern]]:
+        found = [(rule.id, p) for rule in self.rules.values() for p in (*rule.patterns, *rule.unless)]
+        found += [(f"stance.yaml: {cue.id}", p) for cue in self.cues for p in cue.patterns]
+        return found + [("stance.yaml: breaks", p) for p in self.breaks]
+
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        """Families of the red flags, sorted."""
+        return tuple(sorted({rule.family for rule in self.rules.values() if rule.role == "red_flag"}))
+
+
+def chains(pattern: str | RawPattern, where: str) -> list[Chain]:
+    """Chains of a compact pattern (none for a spaCy token pattern)."""
+    if not isinstance(pattern, str):
+        return []
+    try:
+        return parse(pattern)
+    except RuleError as error:
+        raise RuleError(f"{where}: {error}") from None
+
+
+def _digest(root: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted([*root.rglob("*.yaml"), *root.rglob("*.txt")]):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        return yaml.load(file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise RuleError(f"{file}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RuleError(f"{file}: is no valid YAML: {error}") from None
+
+
+_RULE_KEYS = {"id", "role", "title", "severity", "why", "sources", "patterns", "unless", "spread", "needs_offer",
+              "ignores", "tests"}
+
+
+def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
+    raw = _read_yaml(file)
+    if not isinstance(raw, dict):
+        raise RuleError(f"{file}: expected a mapping with the keys of a rule")
+
+    def fail(key: str, problem: str) -> RuleError:
+        return RuleError(f"{file}: {key}: {problem}")
+
+    for key in raw:
+        if key not in _RULE_KEYS:
+            raise fail(key, f"unknown key; a rule has {', '.join(sorted(_RULE_KEYS))}")
+    for key in ("id", "role", "title", "why"):
+        if not isinstance(raw.get(key), str) or not raw[key].strip():
+            raise fail(key, "a text is required")
+    if raw["id"] != file.stem:
+        raise fail("id", f"{raw['id']!r} differs from the file name")
+    if raw["role"] not in ROLES:
+        raise fail("role", f"{raw['role']!r} is none of {', '.join(ROLES)}")
+    severity = raw.get("severity")
+    if (severity in SEVERITY_POINTS) != (raw["role"] == "red_flag"):
+        raise fail("severity", "high, medium or low for a red flag, absent for other roles")
+    for key in raw.get("sources", []):
+        if key not in sources:
+            raise fail("sources", f"{key!r} is not listed in sources.yaml")
+    spread = raw.get("spread")
+    if spread is not None and (not isinstance(spread, dict) or set(spread) != {"lexicon", "terms", "groups"}):
+        raise fail("spread", "has the keys lexicon, terms and groups")
+    patterns = _patterns(raw.get("patterns", []), f"{file}: patterns")
+    if not patterns and spread is None:
+        raise fail("patterns", "at least one pattern is required")
+    ignores = raw.get("ignores", [])
+    if not set(ignores) <= set(STANCES):
+        raise fail("ignores", f"stances are {', '.join(STANCES)}")
+    tests = raw.get("tests", {})
+    for key in ("fires", "silent"):
+        if not isinstance(tests.get(key), list) or not all(isinstance(t, str) for t in tests[key]):
+            raise fail(f"tests.{key}", "a list of texts is required")
+    return Rule(
+        id=raw["id"],
+        role=raw["role"],
+        family=file.parent.name,
+        title=raw["title"].strip(),
+        why=" ".join(raw["why"].split()),
+        severity=severity,
+        sources=tuple(sources[key] for key in raw.get("sources", [])),
+        patterns=patterns,
+        unless=_patterns(raw.get("unless", []), f"{file}: unless"),
+        spread=Spread(**spread) if spread else None,
+        needs_offer=bool(raw.get("needs_offer", False)),
+        ignores=frozenset(ignores),
+        fires=tuple(tests["fires"]),
+        silent=tuple(tests["silent"]),
+    )
+
+
+def _patterns(raw: Any, where: str) -> tuple[str | RawPattern, ...]:
+    if not isinstance(raw, list):
+        raise RuleError(f"{where}: expected a list")
+    for pattern in raw:
+        token_pattern = isinstance(pattern, list) and pattern and all(isinstance(t, dict) for t in pattern)
+        if not isinstance(pattern, str) and not token_pattern:
+            raise RuleError(f"{where}: {pattern!r} is neither compact notation nor a spaCy token pattern")
+        chains(pattern, where)
+    return tuple(raw)
+
+
+def _load_sources(file: Path) -> dict[str, Source]:
+    raw = _read_yaml(file)
+    try:
+        return {key: Source(key, **{name: str(text) for name, text in value.items()}) for key, value in raw.items()}
+    except (AttributeError, TypeError):
+        raise RuleError(f"{file}: every source has organisation, title, year and url") from None
+
+
+def _load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Entries of every list with its includes resolved, and which lists it includes directly.
+
+    A line holds one or more entries divided by commas; ``@name`` includes another list, ``#`` begins a comment.
+    An entry in capitals ("MS") matches in capitals only.
+    """
+    own: dict[str, list[str]] = {}
+    includes: dict[str, tuple[str, ...]] = {}
+    for file in sorted(folder.glob("*.txt")):
+        lines = (line.split("#", 1)[0] for line in file.read_text("utf-8").splitlines())
+        entries = [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
+        own[file.stem] = [entry for entry in entries if entry[0] != "@"]
+        includes[file.stem] = tuple(entry[1:] for entry in entries if entry[0] == "@")
+
+    def resolve(name: str, seen: tuple[str, ...]) -> list[str]:
+        if name not in own:
+            raise RuleError(f"{folder / seen[-1]}.txt: there is no list {name!r} to include")
+        if name in seen:
+            raise RuleError(f"{folder / name}.txt: includes itself through {' -> '.join(seen)}")
+        return own[name] + [entry for child in includes[name] for entry in resolve(child, (*seen, name))]
+
+    resolved = {name: tuple(dict.fromkeys(resolve(name, ()))) for name in own}
+    for name, resolved_entries in resolved.items():
+        if not resolved_entries:
+            raise RuleError(f"{folder / name}.txt: is empty")
+    return resolved, {name: children for name, children in includes.items() if children}
+
+
+_CUE_KEYS = {"id", "stance", "scope", "reach", "sellers_too", "patterns"}
+
+
+def _load_cues(file: Path) -> tuple[tuple[Cue, ...], tuple[str | RawPattern, ...]]:
+    raw = _read_yaml(file)
+    if not isinstance(raw, dict) or set(raw) != {"cues", "breaks"}:
+        raise RuleError(f"{file}: expected the keys cues and breaks")
+    cues = []
+    for entry in raw["cues"]:
+        where = f"{file}: {entry.get('id') if isinstance(entry, dict) else entry!r}"
+        if not isinstance(entry, dict) or not set(entry) <= _CUE_KEYS or not {"id", "stance", "patterns"} <= set(entry):
+            raise RuleError(f"{where}: a cue has the keys {', '.join(sorted(_CUE_KEYS))}")
+        if entry["stance"] not in (*STANCES, "none"):
+            raise RuleError(f"{where}: stance {entry['stance']!r} is none of {', '.join(STANCES)}, none")
+        if entry.get("scope", "before") not in ("before", "after", "sentence", "heading"):
+            raise RuleError(f"{where}: scope is before, after, sentence or heading")
+        cues.append(Cue(entry["id"], entry["stance"], entry.get("scope", "before"), int(entry.get("reach", 12)),
+                        bool(entry.get("sellers_too", True)), _patterns(entry["patterns"], where)))
+    return tuple(cues), _patterns(raw["breaks"], f"{file}: breaks")

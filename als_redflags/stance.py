@@ -1,0 +1,308 @@
+"""Who is speaking: is a matched claim asserted by a seller, or only mentioned?
+
+A match is *asserted* unless a cue discounts it: in its sentence (negation, attribution, warning, condition, history),
+in the heading that governs its block, by quotation marks, by being a question, or by the voice of the whole document
+(a regulator's letter that quotes an advertisement sells nothing). Cues are data: ``rules/stance.yaml``. The approach
+follows ConText (Harkema et al. 2009, doi:10.1016/j.jbi.2009.05.002): cues with a direction, a reach and terminators,
+and longer pseudo-cues that take precedence ("not only").
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from als_redflags.matcher import Match, RuleMatcher, SentenceMatches
+from als_redflags.rulebook import STANCES, Cue, Rule
+from als_redflags.text import Block, Document
+
+Voice = Literal["seller", "reporter", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule met in a document, with offsets into the cleaned text.
+
+    ``stance`` is ``asserted`` or the reason it was discounted; ``cue`` quotes the words that discounted it.
+    """
+
+    rule: Rule
+    start: int
+    end: int
+    stance: str
+    cue: str | None = None
+
+    @property
+    def asserted(self) -> bool:
+        return self.stance == "asserted"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the rule layer found: every finding in reading order, and the voice of the document."""
+
+    all: tuple[Finding, ...]
+    voice: Voice
+
+    def of(self, role: str) -> list[Finding]:
+        """Asserted findings of the rules of one role."""
+        return [f for f in self.all if f.rule.role == role and f.asserted]
+
+    @property
+    def flags(self) -> list[Finding]:
+        return self.of("red_flag")
+
+    @property
+    def discounted(self) -> list[Finding]:
+        return [f for f in self.all if f.rule.role == "red_flag" and not f.asserted]
+
+
+@dataclass(frozen=True, slots=True)
+class _Discount:
+    stance: str
+    cue: str
+    sellers_too: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    rule: Rule
+    start: int
+    end: int
+    sentence: int
+    discounts: tuple[_Discount, ...]
+
+    def open_to(self, stance: str) -> bool:
+        """Whether the rule can be discounted for this reason."""
+        return stance in _OPEN_TO[self.rule.role] and stance not in self.rule.ignores
+
+    def settle(self, voice: Voice, offers_in: set[int], frame: str | None) -> Finding:
+        """Decide the stance once the voice of the document is known.
+
+        A page that sells does not get away with a hedge or a pair of quotation marks, and a page that reports makes no claim.
+        """
+        for discount in self.discounts:
+            if self.open_to(discount.stance) and (discount.sellers_too or voice != "seller"):
+                return Finding(self.rule, self.start, self.end, discount.stance, discount.cue)
+        if self.rule.role == "red_flag":
+            if voice == "reporter" and self.sentence not in offers_in:
+                return Finding(self.rule, self.start, self.end, "attributed", frame)
+            if self.rule.needs_offer and voice != "seller" and self.sentence not in offers_in:
+                return Finding(self.rule, self.start, self.end, "attributed", "nothing is on offer in this text")
+        return Finding(self.rule, self.start, self.end, "asserted")
+
+
+# An offer may be a question or an invitation; an honest frame stays one whoever speaks.
+_OPEN_TO: dict[str, frozenset[str]] = {
+    "red_flag": frozenset(STANCES),
+    "offer": frozenset({"negated", "attributed", "warned"}),
+    "honest": frozenset(),
+    "legitimacy": frozenset({"negated", "warned", "asked"}),
+}
+_QUOTATION = re.compile(r'"[^"\n]{1,400}"')
+_SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
+_SPREAD_MAX_CHARS = 700
+
+
+class StanceReader:
+    """Applies a compiled rule book to documents and settles the stance of every match."""
+
+    def __init__(self, matcher: RuleMatcher) -> None:
+        self.matcher = matcher
+        self._cues = {cue.id: cue for cue in matcher.book.cues}
+        self._precedence = {cue.id: rank for rank, cue in enumerate(matcher.book.cues)}
+
+    def read(self, document: Document) -> Findings:
+        """Find every rule in ``document`` and say who asserts it."""
+        sentences = self.matcher.sentences(document)
+        headings = _Headings(self, document)
+        candidates: list[_Candidate] = []
+        for found in sentences:
+            candidates += self._candidates(document, found, headings)
+        candidates += self._spreads(document, sentences, headings)
+        merged = _merge(candidates)
+
+        offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
+        honest = [c for c in merged if c.rule.role == "honest"]
+        voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}))
+        frame = document.text[honest[0].start : honest[0].end] if honest else None
+        offers_in = {c.sentence for c in offers}
+        return Findings(tuple(c.settle(voice, offers_in, frame) for c in merged), voice)
+
+    def _candidates(self, document: Document, found: SentenceMatches, headings: "_Headings") -> list[_Candidate]:
+        sentence = document.sentences[found.sentence]
+        cues = self._live_cues(found)
+        breaks = [match.start for match in found.of("break")]
+        cancelled = {match.owner[1]: match for match in found.of("unless")}
+        by_block = headings.discounts(sentence.block)
+        asked = document.text[sentence.end - 1] == "?"
+        candidates = []
+        for match in found.of("rule"):
+            rule = self.matcher.book.rules[match.owner[1]]
+            discounts = []
+            if rule.id in cancelled:
+                start, end = found.offsets(cancelled[rule.id].start, cancelled[rule.id].end)
+                discounts.append(_Discount("accepted_care", document.text[start:end], True))
+            for cue, cue_match in cues:
+                if _governs(cue, cue_match, match, breaks):
+                    start, end = found.offsets(cue_match.start, cue_match.end)
+                    discounts.append(_Discount(cue.stance, document.text[start:end], cue.sellers_too))
+            if asked:
+                discounts.append(_Discount("asked", "?", True))
+            start, end = found.offsets(match.start, match.end)
+            if _quoted(document, document.blocks[sentence.block], start, end):
+                discounts.append(_Discount("quoted", '"', False))
+            start, end = _clause(document.text, sentence.start, sentence.end, start, end)
+            candidates.append(_Candidate(rule, start, end, found.sentence, (*discounts, *by_block)))
+        return candidates
+
+    def _live_cues(self, found: SentenceMatches) -> list[tuple[Cue, Match]]:
+        """Cues of the sentence in order of precedence, without those that a pseudo-cue covers."""
+        matches = [(self._cues[match.owner[1]], match) for match in found.of("cue")]
+        covered = {t for cue, match in matches if cue.stance == "none" for t in range(match.start, match.end)}
+        live = [(cue, m) for cue, m in matches if cue.stance != "none" and not covered.issuperset(range(m.start, m.end))]
+        return sorted(live, key=lambda pair: self._precedence[pair[0].id])
+
+    def _spreads(
+        self, document: Document, sentences: list[SentenceMatches], headings: "_Headings"
+    ) -> list[_Candidate]:
+        """Rules that count entries named close together ("one treatment, many diseases")."""
+        candidates = []
+        for rule in self.matcher.book.rules.values():
+            if rule.spread is None:
+                continue
+            lists = self.matcher.book.includes[rule.spread.lexicon]
+            run: list[SentenceMatches] = []
+            for found in [*(s for s in sentences if rule.spread.lexicon in s.entries), None]:
+                if found is not None and (not run or found.sentence - run[-1].sentence <= _SPREAD_DISTANCE):
+                    run.append(found)
+                    continue
+                candidates += self._spread_candidate(document, rule, lists, run, headings)
+                run = [found] if found is not None else []
+        return candidates
+
+    def _spread_candidate(
+        self, document: Document, rule: Rule, lists: tuple[str, ...], run: list[SentenceMatches], headings: "_Headings"
+    ) -> list[_Candidate]:
+        assert rule.spread is not None
+        terms, groups = set(), set()
+        for found in run:
+            for name in lists:
+                for start, end in found.entries.get(name, ()):
+                    terms.add(" ".join(found.words[start:end]).lower())
+                    groups.add(name)
+        if len(terms) < rule.spread.terms or len(groups) < rule.spread.groups:
+            return []
+        start = document.sentences[run[0].sentence].start
+        end = min(document.sentences[run[-1].sentence].end, start + _SPREAD_MAX_CHARS)
+        discounts: list[_Discount] = []
+        for found in run:
+            block = document.sentences[found.sentence].block
+            discounts += headings.discounts(block)
+            for cue, match in self._live_cues(found):
+                first, last = found.offsets(match.start, match.end)
+                discounts.append(_Discount(cue.stance, document.text[first:last], cue.sellers_too))
+        return [_Candidate(rule, start, end, run[0].sentence, tuple(discounts))]
+
+
+class _Headings:
+    """Discounts that the heading of a block, and the heading of that heading, lay on the block."""
+
+    def __init__(self, reader: StanceReader, document: Document) -> None:
+        self._reader = reader
+        self._document = document
+        self._by_block: dict[int, list[int]] = defaultdict(list)
+        for index, sentence in enumerate(document.sentences):
+            self._by_block[sentence.block].append(index)
+        self._known: dict[int, tuple[_Discount, ...]] = {}
+
+    def discounts(self, block: int) -> tuple[_Discount, ...]:
+        governor = self._document.blocks[block].governor
+        if governor is None:
+            return ()
+        if governor not in self._known:
+            self._known[governor] = (*self._own(governor), *self.discounts(governor))
+        return self._known[governor]
+
+    def _own(self, block: int) -> list[_Discount]:
+        document, found = self._document, []
+        # the last sentence of a long lead-in is the one that announces the list
+        for sentence in self._by_block[block][-1:]:
+            for cue_id in self._reader.matcher.cues(document, sentence):
+                cue = self._reader._cues[cue_id]
+                if cue.scope == "heading":
+                    span = document.sentences[sentence]
+                    found.append(_Discount(cue.stance, document.text[span.start : span.end], cue.sellers_too))
+        return found
+
+
+def _governs(cue: Cue, cue_match: Match, match: Match, breaks: list[int]) -> bool:
+    """Whether a cue reaches a match: by direction and distance, and with no break between them."""
+    if cue.scope == "sentence":
+        return True
+    if any(cue_match.start < end and start < cue_match.end for start, end in match.parts):
+        return False  # a cue inside the match itself ("no side effects") belongs to the claim
+    if cue.scope == "before":
+        following = [start for start, _ in match.parts if start >= cue_match.end]
+        if not following:
+            return False
+        first, last = cue_match.end, following[0]
+    elif cue.scope == "after":
+        first, last = match.end, cue_match.start
+    else:
+        return False
+    return 0 <= last - first <= cue.reach and not any(first <= position < last for position in breaks)
+
+
+def _voice(offers: int, honest: int) -> Voice:
+    """Voice of a document from the number of different offer and honest rules in it."""
+    if offers >= 2 or (offers and not honest):
+        return "seller"
+    if honest >= 2 and (not offers or honest >= 3):
+        return "reporter"
+    return "unclear"
+
+
+def _quoted(document: Document, block: Block, start: int, end: int) -> bool:
+    return any(
+        quotation.start() < start and end < quotation.end()
+        for quotation in _QUOTATION.finditer(document.text, block.start, block.end)
+    )
+
+
+_STRONG_BOUNDARY = re.compile(r"[;:]\s|\s[-\u2013\u2014]\s|\u2014|,\s(?=(?:and|but|so|while|which|because|although)\s)")
+_WEAK_BOUNDARY = re.compile(r",\s")
+_CLAUSE_CHARS = 160
+
+
+def _clause(text: str, sentence_start: int, sentence_end: int, start: int, end: int) -> tuple[int, int]:
+    """The telling clause around a match: the sentence, cut at boundaries outside the match while it is too long."""
+    left, right = sentence_start, sentence_end
+    for boundary in (_STRONG_BOUNDARY, _WEAK_BOUNDARY):
+        if right - left <= _CLAUSE_CHARS:
+            break
+        for cut in boundary.finditer(text, left, right):
+            if cut.end() <= start:
+                left = cut.end()
+            elif cut.start() >= end:
+                right = cut.start()
+                break
+    return (left, right) if right - left <= 2 * _CLAUSE_CHARS else (start, end)
+
+
+def _merge(candidates: list[_Candidate]) -> list[_Candidate]:
+    """Join overlapping candidates of one rule: the asserted reading, if there is one, decides."""
+    merged: list[_Candidate] = []
+    last: dict[str, int] = {}
+    for candidate in sorted(candidates, key=lambda c: (c.start, -c.end, c.rule.id, len(c.discounts))):
+        place = last.get(candidate.rule.id)
+        if place is not None and candidate.start < merged[place].end:
+            other = merged[place]
+            discounts = min(other.discounts, candidate.discounts, key=len)
+            merged[place] = _Candidate(
+                other.rule, other.start, max(other.end, candidate.end), other.sentence, discounts
+            )
+        else:
+            last[candidate.rule.id] = len(merged)
+            merged.append(candidate)
+    return merged
