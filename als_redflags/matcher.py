@@ -22,7 +22,7 @@ from als_redflags.patterns import Chain, Element, Label, Phrases, Segment, Word,
 from als_redflags.rulebook import RawPattern, RuleBook, chains
 from als_redflags.text import Document
 
-Owner = tuple[str, str]  # ("rule" | "unless" | "cue" | "break" | "spread", id)
+Owner = tuple[str, str]  # ("rule" | "unless" | "cue" | "break" | "topic" | "spread", id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,7 @@ class RuleMatcher:
         for cue in self.book.cues:
             yield from ((("cue", cue.id), pattern) for pattern in cue.patterns)
         yield from ((("break", "break"), pattern) for pattern in self.book.breaks)
+        yield from ((("topic", "topic"), pattern) for pattern in self.book.topic)
 
     def _add(self, owner: Owner, chain: Chain | str | RawPattern, triggers: dict[str, set[int]]) -> None:
         number = len(self._chains)
@@ -255,9 +256,9 @@ class RuleMatcher:
                 candidates[where].update(self._trigger_chains[number])
         found = []
         for where, numbers in sorted(candidates.items()):
-            if any(self._chains[number][0][0] in ("rule", "spread") for number in numbers):
+            if any(self._chains[number][0][0] in ("rule", "spread", "topic") for number in numbers):
                 matches = self._match(document, where, numbers)
-                if matches.of("rule") or matches.of("spread"):
+                if matches.of("rule") or matches.of("spread") or matches.of("topic"):
                     found.append(matches)
         return found
 

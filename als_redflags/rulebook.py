@@ -98,6 +98,7 @@ class RuleBook:
     rules: dict[str, Rule]
     cues: tuple[Cue, ...]
     breaks: tuple[str | RawPattern, ...]
+    topic: tuple[str | RawPattern, ...]
     lexicons: dict[str, tuple[str, ...]]
     includes: dict[str, tuple[str, ...]]
     sources: dict[str, Source]
@@ -125,8 +126,8 @@ class RuleBook:
             rules[rule.id] = rule
         if not rules:
             raise RuleError(f"{root}: holds no rule (expected FAMILY/RULE-ID.yaml)")
-        cues, breaks = _load_cues(root / "stance.yaml")
-        book = cls(root, rules, cues, breaks, lexicons, includes, sources, _digest(root))
+        cues, breaks, topic = _load_cues(root / "stance.yaml")
+        book = cls(root, rules, cues, breaks, topic, lexicons, includes, sources, _digest(root))
         book._check_labels()
         return book
 
@@ -145,7 +146,7 @@ class RuleBook:
     def _all_patterns(self) -> list[tuple[str, str | RawPattern]]:
         found = [(rule.id, p) for rule in self.rules.values() for p in (*rule.patterns, *rule.unless)]
         found += [(f"stance.yaml: {cue.id}", p) for cue in self.cues for p in cue.patterns]
-        return found + [("stance.yaml: breaks", p) for p in self.breaks]
+        return found + [("stance.yaml: breaks", p) for p in self.breaks] + [("stance.yaml: topic", p) for p in self.topic]
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -288,10 +289,12 @@ def _load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, 
 _CUE_KEYS = {"id", "stance", "scope", "reach", "sellers_too", "patterns"}
 
 
-def _load_cues(file: Path) -> tuple[tuple[Cue, ...], tuple[str | RawPattern, ...]]:
+def _load_cues(
+    file: Path,
+) -> tuple[tuple[Cue, ...], tuple[str | RawPattern, ...], tuple[str | RawPattern, ...]]:
     raw = _read_yaml(file)
-    if not isinstance(raw, dict) or set(raw) != {"cues", "breaks"}:
-        raise RuleError(f"{file}: expected the keys cues and breaks")
+    if not isinstance(raw, dict) or set(raw) != {"cues", "breaks", "topic"}:
+        raise RuleError(f"{file}: expected the keys cues, breaks and topic")
     cues = []
     for entry in raw["cues"]:
         where = f"{file}: {entry.get('id') if isinstance(entry, dict) else entry!r}"
@@ -303,4 +306,4 @@ def _load_cues(file: Path) -> tuple[tuple[Cue, ...], tuple[str | RawPattern, ...
             raise RuleError(f"{where}: scope is before, after, sentence or heading")
         cues.append(Cue(entry["id"], entry["stance"], entry.get("scope", "before"), int(entry.get("reach", 12)),
                         bool(entry.get("sellers_too", True)), _patterns(entry["patterns"], where)))
-    return tuple(cues), _patterns(raw["breaks"], f"{file}: breaks")
+    return tuple(cues), _patterns(raw["breaks"], f"{file}: breaks"), _patterns(raw["topic"], f"{file}: topic")

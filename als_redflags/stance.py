@@ -76,7 +76,7 @@ class _Candidate:
         """Whether the rule can be discounted for this reason."""
         return stance in _OPEN_TO[self.rule.role] and stance not in self.rule.ignores
 
-    def settle(self, voice: Voice, offers_in: set[int], frame: str | None) -> Finding:
+    def settle(self, voice: Voice, on_topic: bool, offers_in: set[int], frame: str | None) -> Finding:
         """Decide the stance once the voice of the document is known.
 
         A page that sells does not get away with a hedge or a pair of quotation marks, and a page that reports makes no claim.
@@ -85,21 +85,24 @@ class _Candidate:
             if self.open_to(discount.stance) and (discount.sellers_too or voice != "seller"):
                 return Finding(self.rule, self.start, self.end, discount.stance, discount.cue)
         if self.rule.role == "red_flag":
+            if not on_topic:
+                return Finding(self.rule, self.start, self.end, "accepted_care", "no unproven treatment is named in this text")
             if voice == "reporter" and self.sentence not in offers_in:
                 return Finding(self.rule, self.start, self.end, "attributed", frame)
-            if self.rule.needs_offer and voice != "seller" and self.sentence not in offers_in:
+            if self.rule.needs_offer and not offers_in:
                 return Finding(self.rule, self.start, self.end, "attributed", "nothing is on offer in this text")
         return Finding(self.rule, self.start, self.end, "asserted")
 
 
-# An offer may be a question or an invitation; an honest frame stays one whoever speaks.
+# An offer may be a question, and a negation near it is rarely about the offer; an honest frame stays one whoever speaks.
 _OPEN_TO: dict[str, frozenset[str]] = {
     "red_flag": frozenset(STANCES),
-    "offer": frozenset({"negated", "attributed", "warned"}),
+    "offer": frozenset({"attributed", "warned"}),
     "honest": frozenset(),
     "legitimacy": frozenset({"negated", "warned", "asked"}),
 }
 _QUOTATION = re.compile(r'"[^"\n]{1,400}"')
+_TOPIC_WORDS = 60  # shorter texts, as advertisements are, may leave their subject to the page around them
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
 
@@ -125,9 +128,10 @@ class StanceReader:
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
         honest = [c for c in merged if c.rule.role == "honest"]
         voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}))
+        on_topic = document.n_words < _TOPIC_WORDS or any(found.of("topic") for found in sentences)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
         offers_in = {c.sentence for c in offers}
-        return Findings(tuple(c.settle(voice, offers_in, frame) for c in merged), voice)
+        return Findings(tuple(c.settle(voice, on_topic, offers_in, frame) for c in merged), voice)
 
     def _candidates(self, document: Document, found: SentenceMatches, headings: "_Headings") -> list[_Candidate]:
         sentence = document.sentences[found.sentence]

@@ -1,0 +1,245 @@
+"""The command ``als-redflags``: parses, reads, calls the library, prints."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from als_redflags import __version__
+from als_redflags.errors import RedFlagsError
+
+app = typer.Typer(
+    help="Reads marketing text of clinics and says, with evidence, how strongly it waves red flags.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+EXIT_FAIL_ON = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """Output of ``score``."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class PlainFormat(StrEnum):
+    """Output of ``rules`` and ``evaluate``."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class FailOn(StrEnum):
+    """The verdict from which ``score`` exits with status 1."""
+
+    CAUTION = "caution"
+    HIGH = "high"
+
+
+def _fail(error: RedFlagsError) -> NoReturn:
+    typer.echo(f"als-redflags: {error}", err=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"als-redflags {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Reads marketing text of clinics and says, with evidence, how strongly it waves red flags."""
+
+
+@app.command()
+def score(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH ...|-]", help="Text files; - or nothing for pasted text.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.TEXT,
+    output: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
+    fail_on: Annotated[FailOn | None, typer.Option(help="Exit with status 1 from this verdict on.")] = None,
+    show_discounted: Annotated[bool, typer.Option("--show-discounted", help="List what was mentioned, not claimed, and why.")] = False,
+    show_text: Annotated[bool, typer.Option("--show-text", help="Print the text that is scored, with line numbers.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
+) -> None:
+    """Score text files, or text pasted into the terminal."""
+    from als_redflags import readers
+    from als_redflags.report import Verdict
+    from als_redflags.scorer import Scorer
+
+    names = paths or ["-"]
+    if names.count("-") and sys.stdin.isatty():
+        end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
+        typer.echo(f"Paste the text, then press {end} on a line of its own.", err=True)
+    texts: list[tuple[str, str]] = []
+    unread = 0
+    for name in names:
+        try:
+            texts.append((name, readers.read_stdin() if name == "-" else readers.read(name)))
+        except RedFlagsError as error:
+            unread += 1
+            typer.echo(f"als-redflags: {error}", err=True)
+    if not texts:
+        raise typer.Exit(EXIT_USAGE)
+    try:
+        scorer = Scorer.load(model)
+        reports = [scorer.score(text, source="standard input" if name == "-" else name) for name, text in texts]
+    except RedFlagsError as error:
+        _fail(error)
+    if show_text and format is Format.TEXT:
+        for name, text in texts:
+            typer.echo(f"--- {name}")
+            for number, line in enumerate(text.split("\n"), start=1):
+                typer.echo(f"{number:5}  {line}")
+    try:
+        with output.open("w", encoding="utf-8") if output else sys.stdout as stream:
+            if format is Format.TEXT:
+                from rich.console import Console
+
+                from als_redflags import render
+
+                console = Console(file=stream, highlight=False)
+                for index, report in enumerate(reports):
+                    if index:
+                        console.print()
+                    render.print_report(console, report, scorer.book, show_discounted=show_discounted)
+                if len(reports) > 1:
+                    console.print()
+                    render.print_table(console, reports)
+            else:
+                from als_redflags import render
+
+                stream.write(render.to_json(reports, lines=format is Format.JSONL))
+            stream.flush()
+    except OSError as error:
+        typer.echo(f"als-redflags: {output or 'the output'}: cannot be written ({error.strerror})", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    if unread:
+        raise typer.Exit(EXIT_USAGE)
+    limit = {FailOn.CAUTION: (Verdict.CAUTION, Verdict.HIGH), FailOn.HIGH: (Verdict.HIGH,), None: ()}[fail_on]
+    if any(report.verdict in limit for report in reports):
+        raise typer.Exit(EXIT_FAIL_ON)
+
+
+@app.command()
+def rules(
+    rule_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Explain one rule.")] = None,
+    format: Annotated[PlainFormat, typer.Option(help="How to print.")] = PlainFormat.TEXT,
+    test: Annotated[bool, typer.Option("--test", help="Run the examples inside the rule files.")] = False,
+) -> None:
+    """List the rules, explain one, or run their own tests."""
+    from rich.console import Console
+
+    from als_redflags import render
+    from als_redflags.rulebook import RuleBook
+
+    try:
+        book = RuleBook.load()
+        if rule_id is not None and rule_id not in book.rules:
+            raise RedFlagsError(f"there is no rule {rule_id!r}; 'als-redflags rules' lists them")
+    except RedFlagsError as error:
+        _fail(error)
+    chosen = [book.rules[rule_id]] if rule_id else list(book.rules.values())
+    console = Console(highlight=False)
+    if test:
+        from als_redflags.selftest import failures
+
+        found = failures(book, chosen)
+        for failure in found:
+            console.print(str(failure), markup=False)
+        examples = sum(len(rule.fires) + len(rule.silent) for rule in chosen)
+        console.print(f"{len(chosen)} rules, {examples} examples, {len(found)} failed")
+        raise typer.Exit(EXIT_FAIL_ON if found else 0)
+    if format is PlainFormat.JSON:
+        entries = [
+            {"id": r.id, "role": r.role, "family": r.family, "title": r.title, "severity": r.severity, "why": r.why,
+             "sources": [vars(s) for s in r.sources], "fires": list(r.fires), "silent": list(r.silent)}
+            for r in chosen
+        ]
+        typer.echo(json.dumps(entries[0] if rule_id else entries, indent=2, ensure_ascii=False))
+    elif rule_id:
+        render.print_rule(console, chosen[0])
+    else:
+        render.print_rules(console, book)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with the labelled .jsonl files.")] = Path("data"),
+    output: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("models"),
+    save_pipeline: Annotated[Path | None, typer.Option(help="Also write the fitted scikit-learn pipeline (joblib).")] = None,
+) -> None:
+    """Train text model and combiner on a corpus and write the model with its card."""
+    from rich.console import Console
+
+    from als_redflags import render
+    from als_redflags.train import train as run
+
+    try:
+        training = run(data, output)
+    except RedFlagsError as error:
+        _fail(error)
+    if save_pipeline:
+        import joblib
+
+        joblib.dump(training.pipeline, save_pipeline)
+    typer.echo(f"{output / 'redflags.json'}, {output / 'redflags.npz'} and {output / 'MODEL_CARD.md'} written. Out of fold:")
+    render.print_metrics(Console(highlight=False), training.combined)
+
+
+@app.command()
+def evaluate(
+    labelled: Annotated[Path, typer.Argument(help="Labelled .jsonl file, or a folder of them.")],
+    format: Annotated[PlainFormat, typer.Option(help="How to print.")] = PlainFormat.TEXT,
+    spans: Annotated[bool, typer.Option("--spans", help="Also compare flags with marked spans.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
+) -> None:
+    """Measure the scores on labelled documents."""
+    from als_redflags import corpus
+    from als_redflags import evaluate as evaluation
+    from als_redflags.scorer import Scorer
+
+    try:
+        documents = corpus.read(labelled)
+        metrics, reports = evaluation.evaluate(Scorer.load(model), documents)
+    except RedFlagsError as error:
+        _fail(error)
+    quality = evaluation.flag_quality(documents, reports) if spans else {}
+    discounted = evaluation.discounted_quality(documents, reports)
+    if format is PlainFormat.JSON:
+        flags = {
+            name: {"right": q.true_positive, "wrong": q.false_positive, "missed": q.false_negative,
+                   "precision": q.precision, "recall": q.recall}
+            for name, q in quality.items()
+        }
+        data = metrics.to_dict() | ({"flags": flags, "discounted": list(discounted)} if spans else {})
+        typer.echo(json.dumps(data, indent=2))
+        return
+    from rich.console import Console
+
+    from als_redflags import render
+
+    console = Console(highlight=False)
+    render.print_metrics(console, metrics)
+    if spans:
+        render.print_flag_quality(console, quality, discounted)
+
+
+def main() -> None:
+    """Entry point: typer's own status, and 130 when interrupted."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("als-redflags: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)

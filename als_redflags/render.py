@@ -1,0 +1,185 @@
+"""Reports for people (terminal) and for programs (JSON)."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from als_redflags.report import Report, Verdict
+
+if TYPE_CHECKING:
+    from als_redflags.evaluate import FlagQuality, Metrics
+    from als_redflags.rulebook import Rule, RuleBook
+
+_STYLE = {Verdict.LOW: "bold green", Verdict.CAUTION: "bold yellow", Verdict.HIGH: "bold red",
+          Verdict.INSUFFICIENT: "bold"}
+_HEADLINE = {
+    Verdict.LOW: "few red flags",
+    Verdict.CAUTION: "some red flags",
+    Verdict.HIGH: "strong red flags",
+    Verdict.INSUFFICIENT: "cannot be judged",
+}
+_SEVERITY_ORDER = {"high": 0, "medium": 1, "low": 2}
+_QUOTES_SHOWN = 3
+_QUOTE_CHARS = 240
+
+
+def to_json(reports: Sequence[Report], *, lines: bool = False) -> str:
+    """One report as an object, several as a list; with ``lines`` one object a line."""
+    if lines:
+        return "".join(json.dumps(report.to_dict(), ensure_ascii=False) + "\n" for report in reports)
+    data = reports[0].to_dict() if len(reports) == 1 else [report.to_dict() for report in reports]
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def print_report(console: Console, report: Report, book: "RuleBook", *, show_discounted: bool = False) -> None:
+    """Print one report: verdict first, then evidence, then what to do."""
+    name = f"{report.source}: " if report.source else ""
+    headline = Text(f"{name}{report.verdict.upper()}", style=_STYLE[report.verdict])
+    if report.score is None:
+        console.print(headline + Text(f"  {_HEADLINE[report.verdict]}: {report.reason}", style="default"))
+        return
+    console.print(headline + Text(f"  {_HEADLINE[report.verdict]}, score {report.score:.2f} of 1", style="default"))
+    parts: list[RenderableType] = []
+    by_id: dict[str, list[tuple[int, str]]] = {}
+    for flag in report.flags:
+        by_id.setdefault(flag.id, []).append((flag.line, flag.text))
+    for rule_id in sorted(by_id, key=lambda i: (_SEVERITY_ORDER[book.rules[i].severity or "low"], i)):
+        parts += _flag(book.rules[rule_id], by_id[rule_id])
+    if not by_id:
+        words = ", ".join(f"\u201c{term}\u201d" for term, weight in report.wording if weight > 0)
+        if report.verdict is not Verdict.LOW and words:
+            parts.append(Text(f"\nNo single claim stands out; the wording is that of sellers: {words}"))
+        elif report.verdict is Verdict.LOW:
+            parts.append(Text("\nNo red flag is stated."))
+    if report.discounted:
+        parts += _discounted(report, show_discounted)
+    if report.legitimacy:
+        found = "; ".join(dict.fromkeys(f"{s.title} (line {s.line})" for s in report.legitimacy))
+        parts.append(Text(f"\nSigns of legitimacy, which sellers borrow too: {found}"))
+    if report.next_steps:
+        parts.append(Text("\nWhat to do next", style="bold"))
+        parts += [Padding(Text(f"- {step}"), (0, 0, 0, 2)) for step in report.next_steps]
+    parts.append(Text("\n" + " ".join(report.warnings), style="dim"))
+    # evidence is plain text: square brackets in a page are no markup, and addresses must not be broken by colour
+    console.print(Group(*parts), markup=False, highlight=False)
+
+
+def _flag(rule: "Rule", occurrences: list[tuple[int, str]]) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(f"\n{rule.title}", style="bold") + Text(f"  [{rule.severity}, {rule.id}]", style="dim")]
+    for line, quote in occurrences[:_QUOTES_SHOWN]:
+        parts.append(Padding(Text(f"line {line}: \u201c{_shorten(quote)}\u201d", style="red"), (0, 0, 0, 2)))
+    if len(occurrences) > _QUOTES_SHOWN:
+        parts.append(Padding(Text(f"and {len(occurrences) - _QUOTES_SHOWN} more"), (0, 0, 0, 2)))
+    named = "; ".join(dict.fromkeys(source.organisation for source in rule.sources[:4]))
+    more = len({source.organisation for source in rule.sources}) - len({s.organisation for s in rule.sources[:4]})
+    parts.append(Padding(Text(f"Why it matters: {rule.why}"), (0, 0, 0, 2)))
+    if named:
+        parts.append(Padding(Text(f"Named by: {named}{f' and {more} more' if more > 0 else ''}", style="dim"), (0, 0, 0, 2)))
+    return parts
+
+
+def _discounted(report: Report, show: bool) -> list[RenderableType]:
+    count = len(report.discounted)
+    if not show:
+        return [Text(f"\n{count} passage{'s' if count > 1 else ''} mentioned a red flag without claiming it "
+                     "(--show-discounted lists them).", style="dim")]
+    parts: list[RenderableType] = [Text("\nMentioned, not claimed", style="bold")]
+    for item in report.discounted:
+        parts.append(Padding(Text(
+            f"line {item.line}: \u201c{_shorten(item.text)}\u201d  [{item.id}]\n"
+            f"  not counted: {item.stance.replace('_', ' ')} (\u201c{_shorten(item.cue)}\u201d)"
+        ), (0, 0, 0, 2)))
+    return parts
+
+
+def _shorten(text: str) -> str:
+    text = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text).split())
+    return text if len(text) <= _QUOTE_CHARS else text[: _QUOTE_CHARS - 1] + "\u2026"
+
+
+def print_table(console: Console, reports: Sequence[Report]) -> None:
+    """Several reports, one a row, the highest score first."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("verdict", "score", "flags", "source"):
+        table.add_column(title, justify="right" if title in ("score", "flags") else "left")
+    for report in sorted(reports, key=lambda r: -(-1.0 if r.score is None else r.score)):
+        score = "" if report.score is None else f"{report.score:.2f}"
+        ids = {flag.id for flag in report.flags}
+        table.add_row(Text(str(report.verdict), style=_STYLE[report.verdict]), score, str(len(ids)), Text(report.source or ""))
+    console.print(table)
+
+
+def print_rules(console: Console, book: "RuleBook") -> None:
+    """All rules by role and family."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("role", "family", "severity", "rule", "title"):
+        table.add_column(title, no_wrap=title != "title")
+    for rule in sorted(book.rules.values(), key=lambda r: (r.role != "red_flag", r.role, r.family, r.id)):
+        table.add_row(rule.role, rule.family, rule.severity or "", rule.id, rule.title)
+    console.print(table, highlight=False)
+
+
+def print_rule(console: Console, rule: "Rule") -> None:
+    """One rule explained."""
+    console.print(Text(rule.title, style="bold") + Text(f"  [{rule.severity or rule.role}, {rule.family}, {rule.id}]"))
+    body = [f"\n{rule.why}", "\nNamed by:" if rule.sources else "\nNo source is named: it is a frame, not a red flag."]
+    body += [f"  {s.organisation}: {s.title} ({s.year})\n    {s.url}" for s in rule.sources]
+    if rule.needs_offer:
+        body.append("\nCounts only where something is on offer.")
+    if rule.spread:
+        body.append(f"\nCounts: {rule.spread.terms} entries of {{{rule.spread.lexicon}}} from {rule.spread.groups} of its lists")
+    body += ["\nPatterns:", *(f"  {pattern}" for pattern in rule.patterns)]
+    if rule.unless:
+        body += ["\nNot where the sentence holds:", *(f"  {pattern}" for pattern in rule.unless)]
+    body += ["\nFires on:", *(f"  {text}" for text in rule.fires), "\nStays silent on:", *(f"  {text}" for text in rule.silent)]
+    console.print(Text("\n".join(body)), highlight=False)
+
+
+def print_metrics(console: Console, metrics: "Metrics") -> None:
+    """Ranking, calibration, and rates by label and stratum."""
+
+    def number(value: float | None) -> str:
+        return "n/a" if value is None or math.isnan(value) else f"{value:.3f}"
+
+    console.print(f"{metrics.n_redflag} redflag, {metrics.n_mild} mild, {metrics.n_clean} clean", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("redflag against clean")
+    table.add_column("", justify="right")
+    for title, value in (
+        ("AUROC", metrics.auroc),
+        *((f"AUROC, origin {origin}", value) for origin, value in metrics.auroc_by_origin.items()),
+        ("average precision", metrics.average_precision),
+        ("recall at 2 % false positives", metrics.recall_at_fpr_2),
+        ("recall at 5 % false positives", metrics.recall_at_fpr_5),
+        ("Brier score", metrics.brier),
+        ("calibration error", metrics.calibration_error),
+    ):
+        table.add_row(title, number(value))
+    console.print(table, highlight=False)
+    rates = Table(box=None, pad_edge=False)
+    for title in ("label: stratum", "n", "mean score", "at caution", "at high"):
+        rates.add_column(title, justify="left" if title == "label: stratum" else "right")
+    for key, r in [*metrics.by_label.items(), *metrics.by_stratum.items()]:
+        rates.add_row(key, str(r.n), f"{r.mean_score:.2f}", f"{r.at_caution:.1%}", f"{r.at_high:.1%}")
+    console.print(rates, highlight=False)
+
+
+def print_flag_quality(console: Console, quality: dict[str, "FlagQuality"], discounted: tuple[int, int]) -> None:
+    """Precision and recall of each flag on documents with marked spans."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("flag", "right", "wrong", "missed", "precision", "recall"):
+        table.add_column(title, justify="left" if title == "flag" else "right")
+    total = [sum(getattr(q, name) for q in quality.values()) for name in ("true_positive", "false_positive", "false_negative")]
+    for name, q in quality.items():
+        table.add_row(name, str(q.true_positive), str(q.false_positive), str(q.false_negative), f"{q.precision:.2f}", f"{q.recall:.2f}")
+    right, wrong, missed = total
+    table.add_row("all (micro)", *map(str, total), f"{right / max(right + wrong, 1):.2f}", f"{right / max(right + missed, 1):.2f}")
+    console.print(table, highlight=False)
+    console.print(f"{discounted[0]} of {discounted[1]} passages marked as discounted that a rule touches are not asserted",
+                  highlight=False)

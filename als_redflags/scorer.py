@@ -1,0 +1,295 @@
+"""From text to Report: rule layer and text model joined by the combiner."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from als_redflags import artefact
+from als_redflags.artefact import Artefact
+from als_redflags.matcher import RuleMatcher
+from als_redflags.report import Discounted, Flag, Report, Signal, Verdict
+from als_redflags.rulebook import RuleBook
+from als_redflags.stance import Finding, Findings, StanceReader
+from als_redflags.text import Document
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_WORDS = 5
+_WINDOW_WORDS = 200
+_CHUNK = 32
+_MODEL_RANGE = 6.0  # logits: beyond, the words alone have no more to say
+_WORDING_SHOWN = 8
+# A bundle of signs of legitimacy counts only without these; see the tokenism caveat of Sipp et al. 2017.
+_BUNDLE = 3
+_SPOILS_BUNDLE = frozenset({"pay-to-participate", "large-out-of-pocket-fee", "testimonial-as-evidence", "cure-claim",
+                            "guaranteed-improvement", "reverse-or-halt-claim"})
+_ENGLISH = frozenset("the and of to in is for with that are your you our we a on as it be or by from this not an at".split())
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the combiner sees of a text, all of it in named non-negative numbers except ``text model``.
+
+    ``points`` holds, for every flag, its share of its family's feature.
+    """
+
+    values: dict[str, float]
+    points: dict[str, tuple[str, float]]
+
+
+def rule_features(findings: Findings) -> Features:
+    """Features of the rule layer.
+
+    The points of a family's different flags (3 high, 2 medium, 1 low) saturate as ``1 - 2 ** (-points / 3)``: ten
+    money phrases are not ten times worse than one. Honest frames count only where the text does not sell.
+    """
+    by_family: dict[str, dict[str, int]] = {}
+    for flag in findings.flags:
+        by_family.setdefault(flag.rule.family, {})[flag.rule.id] = flag.rule.points
+    values = {}
+    points = {}
+    for family, flags in by_family.items():
+        total = sum(flags.values())
+        values[family] = 1.0 - 2.0 ** (-total / 3.0)
+        for rule_id, own in flags.items():
+            points[rule_id] = (family, own / total)
+    offers = len({f.rule.id for f in findings.of("offer")})
+    honest = len({f.rule.id for f in findings.of("honest")})
+    signs = len({f.rule.id for f in findings.of("legitimacy")})
+    values["offer"] = 1.0 - 2.0 ** (-offers / 2.0)
+    values["honest"] = 1.0 - 2.0 ** (-honest / 2.0) if findings.voice != "seller" else 0.0
+    clean = findings.voice != "seller" and _SPOILS_BUNDLE.isdisjoint(f.rule.id for f in findings.flags)
+    values["legitimacy"] = 1.0 if signs >= _BUNDLE and clean else 0.0
+    return Features(values, points)
+
+
+def windows(document: Document) -> list[str]:
+    """The text in pieces of whole blocks of about 200 words, so that a claim does not drown in a long page."""
+    pieces: list[str] = []
+    start, words = 0, 0
+    for block in document.blocks:
+        size = document.text.count(" ", block.start, block.end) + 1
+        if words and words + size > _WINDOW_WORDS:
+            pieces.append(document.text[start : block.start])
+            start, words = block.start, 0
+        words += size
+    pieces.append(document.text[start:])
+    return pieces
+
+
+def pool(logits: list[float]) -> float:
+    """One logit for a long text: the mean of the whole and of its most suspicious window."""
+    return (max(logits) + math.fsum(logits) / len(logits)) / 2
+
+
+def clip(logit: float) -> float:
+    return max(-_MODEL_RANGE, min(_MODEL_RANGE, logit))
+
+
+def sigmoid(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-logit)) if logit >= 0 else 1.0 - 1.0 / (1.0 + math.exp(logit))
+
+
+class Scorer:
+    """Scores texts. Loading takes about a second; use one for many texts.
+
+    >>> scorer = Scorer.load()
+    >>> report = scorer.score("Our stem cells cure ALS, guaranteed. Book now, only $19,500.")
+    >>> str(report.verdict)
+    'high'
+    """
+
+    def __init__(self, trained: Artefact, book: RuleBook, path: str | Path | None = None) -> None:
+        self.trained = trained
+        self.book = book
+        self._path = path
+        self._reader = StanceReader(RuleMatcher(book))
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> "Scorer":
+        """Load the shipped model, or the one in the folder ``path``.
+
+        Raises
+        ------
+        ModelError
+            If the model is missing, damaged, or belongs to other rules.
+        """
+        book = RuleBook.load()
+        return cls(artefact.load(path, book.sha256), book, path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # spaCy's matchers are rebuilt on the other side, which is faster than carrying them over
+        return (type(self).load, (self._path,))
+
+    def score(self, text: str, *, source: str | None = None) -> Report:
+        """Score one text.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is no string.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"score() takes a str, not {type(text).__name__}; decode bytes first")
+        document = Document.of(text)
+        reason = self._insufficient(document)
+        if reason:
+            return self._report(document, source, None, Verdict.INSUFFICIENT, reason)
+        findings = self._reader.read(document)
+        model = self.trained.text_model
+        logit = clip(pool([model.logit(window) for window in windows(document)]))
+        contributions = self._contributions(rule_features(findings), logit)
+        score = sigmoid(math.fsum(contributions.values()))
+        return self._report(document, source, score, self._verdict(score), None, findings, contributions)
+
+    def score_many(self, texts: Iterable[str], *, n_jobs: int = 1) -> Iterator[Report]:
+        """Score texts lazily, in their order; with ``n_jobs`` > 1 in worker processes."""
+        if n_jobs == 1:
+            yield from map(self.score, texts)
+            return
+        from joblib import Parallel, delayed
+
+        iterator = iter(texts)
+        chunks = iter(lambda: list(islice(iterator, _CHUNK)), [])
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        for reports in parallel(delayed(_score_chunk)(self._path, chunk) for chunk in chunks):
+            yield from reports
+
+    def score_frame(
+        self, frame: "pd.DataFrame", text_column: str = "text", *, flags: Literal["list", "wide", "none"] = "list"
+    ) -> "pd.DataFrame":
+        """A copy of ``frame`` with the columns score, verdict, reason, n_flags and flags.
+
+        ``flags="wide"`` adds one boolean column for each red flag instead of the list. Rows whose text is null or no string
+        are kept, with verdict ``insufficient``.
+
+        Raises
+        ------
+        KeyError
+            If there is no column ``text_column``.
+        ValueError
+            If ``flags`` is none of the three words.
+        """
+        if text_column not in frame.columns:
+            raise KeyError(f"no column {text_column!r}; the table has {', '.join(map(str, frame.columns))}")
+        if flags not in ("list", "wide", "none"):
+            raise ValueError(f"flags is 'list', 'wide' or 'none', not {flags!r}")
+        reports = [self.score(text) if isinstance(text, str) else self._no_text() for text in frame[text_column]]
+        result = frame.copy()
+        result["score"] = [math.nan if report.score is None else report.score for report in reports]
+        result["verdict"] = [str(report.verdict) for report in reports]
+        result["reason"] = [report.reason for report in reports]
+        found = [sorted({flag.id for flag in report.flags}) for report in reports]
+        result["n_flags"] = [len(ids) for ids in found]
+        if flags == "list":
+            result["flags"] = found
+        elif flags == "wide":
+            for rule in self.book.rules.values():
+                if rule.role == "red_flag":
+                    result[rule.id] = [rule.id in ids for ids in found]
+        return result
+
+    def _no_text(self) -> Report:
+        return self._report(Document.of(""), None, None, Verdict.INSUFFICIENT, "there is no text")
+
+    def _insufficient(self, document: Document) -> str | None:
+        if document.n_words < MIN_WORDS:
+            return f"the text has {document.n_words} words; at least {MIN_WORDS} are needed"
+        letters = [c for c in document.lower if c.isalpha()]
+        if sum(c.isascii() for c in letters) < 0.7 * max(len(letters), 1):
+            return "the text does not seem to be English"
+        words = document.lower.split()
+        known = sum(w in _ENGLISH for w in words) + sum(w.strip(".,:;!?()") in self.trained.text_model.vocabulary for w in words)
+        if len(words) >= 12 and known < 0.35 * len(words):
+            return "the text does not seem to be English"
+        return None
+
+    def _verdict(self, score: float) -> Verdict:
+        if score >= self.trained.thresholds["high"]:
+            return Verdict.HIGH
+        return Verdict.CAUTION if score >= self.trained.thresholds["caution"] else Verdict.LOW
+
+    def _contributions(self, features: Features, logit: float) -> dict[str, float]:
+        combiner = self.trained.combiner
+        weights = combiner.weights
+        contributions = {"intercept": combiner.intercept, "text model": weights["text model"] * logit}
+        for rule_id, (family, share) in features.points.items():
+            contributions[rule_id] = weights.get(family, 0.0) * features.values[family] * share
+        for name in ("offer", "honest", "legitimacy"):
+            contributions[name] = weights[name] * features.values[name]
+        return contributions
+
+    def _report(
+        self,
+        document: Document,
+        source: str | None,
+        score: float | None,
+        verdict: Verdict,
+        reason: str | None,
+        findings: Findings | None = None,
+        contributions: dict[str, float] | None = None,
+    ) -> Report:
+        base = Report(source, score, verdict, reason, document.n_words, self.trained.version, self.trained.sha256)
+        if findings is None or contributions is None:
+            return base
+        occurrences = Counter(finding.rule.id for finding in findings.flags)
+        weights = sorted(self.trained.text_model.weights(document.text), key=lambda pair: -abs(pair[1]))
+        return Report(
+            source,
+            score,
+            verdict,
+            reason,
+            document.n_words,
+            self.trained.version,
+            self.trained.sha256,
+            flags=tuple(
+                Flag(**_evidence(document, f), contribution=contributions[f.rule.id] / occurrences[f.rule.id])
+                for f in findings.flags
+            ),
+            discounted=tuple(
+                Discounted(**_evidence(document, f), stance=f.stance, cue=f.cue or "") for f in findings.discounted
+            ),
+            contributions=contributions,
+            legitimacy=tuple(_signal(document, f) for f in findings.of("legitimacy")),
+            wording=tuple(weights[:_WORDING_SHOWN]),
+            voice=findings.voice,
+        )
+
+
+def _evidence(document: Document, finding: Finding) -> dict[str, Any]:
+    start, end = document.to_source(finding.start, finding.end)
+    rule = finding.rule
+    return {"id": rule.id, "title": rule.title, "family": rule.family, "severity": rule.severity, "start": start,
+            "end": end, "text": document.source[start:end], "line": document.line(start)}
+
+
+def _signal(document: Document, finding: Finding) -> Signal:
+    evidence = _evidence(document, finding)
+    return Signal(**{name: evidence[name] for name in ("id", "title", "start", "end", "text", "line")})
+
+
+@cache
+def shared_scorer(path: str | Path | None = None) -> Scorer:
+    """One Scorer a process and model, loaded when first needed."""
+    return Scorer.load(path)
+
+
+def _score_chunk(path: str | Path | None, texts: list[str]) -> list[Report]:
+    scorer = shared_scorer(path)
+    return [scorer.score(text) for text in texts]
+
+
+def score(text: str) -> Report:
+    """Score one text with the shipped model.
+
+    >>> report = score("Riluzole and good breathing care help people with ALS to live longer.")
+    >>> report.score < 0.5
+    True
+    """
+    return shared_scorer().score(text)

@@ -1,0 +1,198 @@
+"""Training: the text model by TF-IDF and logistic regression, the combiner on out-of-fold logits, thresholds, model card.
+
+Everything is chosen on the corpus by cross-validation grouped by author or site. scikit-learn and SciPy are used here only.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
+
+from als_redflags import __version__, artefact, corpus
+from als_redflags.artefact import Combiner
+from als_redflags.corpus import LabelledDocument
+from als_redflags.evaluate import Metrics, metrics
+from als_redflags.matcher import RuleMatcher
+from als_redflags.model import TextModel, terms
+from als_redflags.modelcard import model_card
+from als_redflags.rulebook import RuleBook
+from als_redflags.scorer import Features, clip, pool, rule_features, windows
+from als_redflags.stance import StanceReader
+from als_redflags.text import Document
+
+FOLDS = 5
+SEED = 20240601
+MIN_GROUPS = 3  # a term must be used by this many authors, so that invented names are not learnt
+C = 10.0
+COMBINER_L2 = 0.02
+FALSE_POSITIVE_RATES = {"caution": 0.10, "high": 0.02}
+# Share of a label that counts as positive: two readers of a mild document differ.
+_TARGET = {"redflag": 1.0, "mild": 0.5, "clean": 0.0}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training found: metrics of the out-of-fold scores of the whole, of rules and of words alone."""
+
+    header: dict[str, Any]
+    combined: Metrics
+    text_model: TextModel
+    pipeline: Pipeline
+
+
+def train(data: str | Path, output: str | Path) -> Training:
+    """Train on the corpus in ``data`` and write the artefact and ``MODEL_CARD.md`` into the folder ``output``.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus cannot be read.
+    RuleError
+        If the rules cannot be read.
+    """
+    documents = corpus.read(data)
+    book = RuleBook.load()
+    reader = StanceReader(RuleMatcher(book))
+    prepared = [Document.of(document.text) for document in documents]
+    features = [rule_features(reader.read(document)) for document in prepared]
+    texts = [windows(document) for document in prepared]
+    folds = _folds(documents)
+
+    logits = np.zeros(len(documents))
+    for fold in range(FOLDS):
+        rest = [i for i in range(len(documents)) if folds[i] != fold]
+        model = _text_model(fit_pipeline([documents[i] for i in rest]))
+        for i in np.flatnonzero(folds == fold):
+            logits[i] = clip(pool([model.logit(text) for text in texts[i]]))
+
+    names = ["text model", *book.families, "offer", "honest", "legitimacy"]
+    matrix = _matrix(features, logits, names)
+    targets = np.array([_TARGET[document.label] for document in documents])
+    out_of_fold = np.zeros(len(documents))
+    for fold in range(FOLDS):
+        held, rest_mask = folds == fold, folds != fold
+        combiner = fit_combiner(matrix[rest_mask], targets[rest_mask], names)
+        out_of_fold[held] = _apply(combiner, matrix[held], names)
+    combiner = fit_combiner(matrix, targets, names)
+    thresholds = choose_thresholds(documents, out_of_fold)
+    pipeline = fit_pipeline(documents)
+    text_model = _text_model(pipeline)
+    combined = metrics(documents, list(out_of_fold), thresholds)
+    header = {
+        "version": __version__,
+        "trained_with": {"scikit-learn": sklearn.__version__},
+        "vectoriser": {"ngram_range": [1, 2], "sublinear_tf": True, "min_groups": MIN_GROUPS, "C": C},
+        "n_terms": len(text_model.vocabulary),
+        "combiner": {"intercept": combiner.intercept, "weights": combiner.weights},
+        "thresholds": thresholds,
+        "rulebook_sha256": book.sha256,
+        "data_sha256": corpus.sha256(documents),
+        "n_documents": len(documents),
+        "out_of_fold": combined.to_dict(),
+    }
+    artefact.save(Path(output), text_model, header)
+    parts = {
+        "rules and text model": combined,
+        "text model alone": metrics(documents, list(1 / (1 + np.exp(-logits))), thresholds),
+        "rules alone": metrics(documents, _rules_alone(features), thresholds),
+    }
+    (Path(output) / "MODEL_CARD.md").write_text(model_card(header, documents, parts, text_model), "utf-8")
+    return Training(header, combined, text_model, pipeline)
+
+
+def fit_pipeline(documents: list[LabelledDocument]) -> Pipeline:
+    """Fit scikit-learn's TF-IDF and logistic regression; a mild document counts half for each class."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for document in documents:
+        for term in terms(Document.of(document.text).text):
+            groups[term].add(document.group)
+    vocabulary = sorted(term for term, users in groups.items() if len(users) >= MIN_GROUPS)
+    rows = [(d.text, y, _TARGET[d.label] if y else 1 - _TARGET[d.label]) for d in documents for y in (0, 1)]
+    rows = [row for row in rows if row[2] > 0]
+    pipeline = Pipeline([
+        ("tfidf", TfidfVectorizer(analyzer=_analyse, vocabulary=vocabulary, sublinear_tf=True)),
+        ("logistic", LogisticRegression(C=C, class_weight="balanced", max_iter=2000)),
+    ])
+    pipeline.fit([text for text, _, _ in rows], [y for _, y, _ in rows], logistic__sample_weight=[w for *_, w in rows])
+    return pipeline
+
+
+def _analyse(text: str) -> list[str]:
+    return terms(Document.of(text).text)
+
+
+def _text_model(pipeline: Pipeline) -> TextModel:
+    vectoriser, logistic = pipeline["tfidf"], pipeline["logistic"]
+    names = vectoriser.get_feature_names_out().tolist()
+    return TextModel(
+        dict(zip(names, range(len(names)), strict=True)), vectoriser.idf_, logistic.coef_[0], float(logistic.intercept_[0])
+    )
+
+
+def _folds(documents: list[LabelledDocument]) -> NDArray[np.intp]:
+    folds = np.zeros(len(documents), dtype=np.intp)
+    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
+    labels, groups = [d.label for d in documents], [d.group for d in documents]
+    for fold, (_, held) in enumerate(splitter.split(documents, labels, groups)):
+        folds[held] = fold
+    return folds
+
+
+def _matrix(features: list[Features], logits: Floats, names: list[str]) -> Floats:
+    rows = [[f.values.get(name, 0.0) for name in names] for f in features]
+    matrix = np.array(rows)
+    matrix[:, names.index("text model")] = logits
+    return matrix
+
+
+def fit_combiner(matrix: Floats, targets: Floats, names: list[str]) -> Combiner:
+    """Logistic regression with the sign of every weight fixed: more red flags never lower a score.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_documents, n_features)
+    targets : ndarray of shape (n_documents,), in [0, 1]
+    names : the features, in the order of the columns
+    """
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        z = parameters[0] + matrix @ parameters[1:]
+        value = np.mean(np.logaddexp(0, z) - targets * z) + COMBINER_L2 / 2 * parameters[1:] @ parameters[1:]
+        error = (1 / (1 + np.exp(-z)) - targets) / len(targets)
+        return float(value), np.r_[error.sum(), matrix.T @ error + COMBINER_L2 * parameters[1:]]
+
+    bounds = [(None, None)] + [(None, 0.0) if n in ("honest", "legitimacy") else (0.0, None) for n in names]
+    fitted = minimize(loss, np.zeros(len(names) + 1), jac=True, bounds=bounds, method="L-BFGS-B")
+    return Combiner(float(fitted.x[0]), {name: float(w) for name, w in zip(names, fitted.x[1:], strict=True)})
+
+
+def _apply(combiner: Combiner, matrix: Floats, names: list[str]) -> Floats:
+    z = combiner.intercept + matrix @ np.array([combiner.weights[name] for name in names])
+    return np.asarray(1 / (1 + np.exp(-z)))
+
+
+def _rules_alone(features: list[Features]) -> list[float]:
+    """Saturated points of the flags as a score: no fit, only to compare."""
+    totals = [sum(f.values[family] for family, _ in set(f.points.values())) if f.points else 0.0 for f in features]
+    return [1 - 2.0**-total for total in totals]
+
+
+def choose_thresholds(documents: list[LabelledDocument], scores: Floats) -> dict[str, float]:
+    """The lowest thresholds that keep the rate of false positives on clean documents."""
+    clean = np.sort([s for d, s in zip(documents, scores, strict=True) if d.label == "clean"])[::-1]
+    thresholds = {}
+    for name, rate in FALSE_POSITIVE_RATES.items():
+        allowed = int(rate * len(clean))
+        thresholds[name] = float(np.nextafter(clean[allowed], 1.0))
+    return thresholds
