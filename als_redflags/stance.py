@@ -102,7 +102,7 @@ _OPEN_TO: dict[str, frozenset[str]] = {
     "legitimacy": frozenset({"negated", "warned", "asked"}),
 }
 _QUOTATION = re.compile(r'"[^"\n]{1,400}"')
-_TOPIC_WORDS = 60  # shorter texts, as advertisements are, may leave their subject to the page around them
+_SHORT_WORDS = 60  # shorter texts, as advertisements are, may leave their subject to the page around them
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
 
@@ -127,8 +127,8 @@ class StanceReader:
 
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
         honest = [c for c in merged if c.rule.role == "honest"]
-        voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}))
-        on_topic = document.n_words < _TOPIC_WORDS or any(found.of("topic") for found in sentences)
+        voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}), document.n_words)
+        on_topic = document.n_words < _SHORT_WORDS or any(found.of("topic") for found in sentences)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
         offers_in = {c.sentence for c in offers}
         return Findings(tuple(c.settle(voice, on_topic, offers_in, frame) for c in merged), voice)
@@ -258,11 +258,14 @@ def _governs(cue: Cue, cue_match: Match, match: Match, breaks: list[int]) -> boo
     return 0 <= last - first <= cue.reach and not any(first <= position < last for position in breaks)
 
 
-def _voice(offers: int, honest: int) -> Voice:
-    """Voice of a document from the number of different offer and honest rules in it."""
-    if offers >= 2 or (offers and not honest):
+def _voice(offers: int, honest: int, n_words: int) -> Voice:
+    """Voice of a document from the number of different offer and honest rules in it.
+
+    One honest frame in a few words may belong to the claim itself ("backed by a phase 2 trial"), so short texts need two more.
+    """
+    if offers > honest:
         return "seller"
-    if honest >= 2 and (not offers or honest >= 3):
+    if honest >= offers + (1 if n_words >= _SHORT_WORDS else 2):
         return "reporter"
     return "unclear"
 
