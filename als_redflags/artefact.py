@@ -118,8 +118,9 @@ def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
             )
         if not len(names) == len(text_model.idf) == len(text_model.coef):
             raise ModelError(f"{arrays_file}: the arrays differ in length. {_RETRAIN}")
-        combiner = Combiner(float(header["combiner"]["intercept"]),
-                            {str(k): float(v) for k, v in header["combiner"]["weights"].items()})
+        combiner = Combiner(
+            float(header["combiner"]["intercept"]), {str(k): float(v) for k, v in header["combiner"]["weights"].items()}
+        )
         thresholds = {name: float(header["thresholds"][name]) for name in ("caution", "high")}
         return Artefact(text_model, combiner, thresholds, str(header["arrays_sha256"]), header)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -65,11 +65,15 @@ def _main(
 
 @app.command()
 def score(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH ...|-]", help="Text files; - or nothing for pasted text.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH ...|-]", help="Text files; - or nothing for pasted text.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
     fail_on: Annotated[FailOn | None, typer.Option(help="Exit with status 1 from this verdict on.")] = None,
-    show_discounted: Annotated[bool, typer.Option("--show-discounted", help="List what was mentioned, not claimed, and why.")] = False,
+    show_discounted: Annotated[
+        bool, typer.Option("--show-discounted", help="List what was mentioned, not claimed, and why.")
+    ] = False,
     show_text: Annotated[bool, typer.Option("--show-text", help="Print the text that is scored, with line numbers.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
 ) -> None:
@@ -163,8 +167,17 @@ def rules(
         raise typer.Exit(EXIT_FAIL_ON if found else 0)
     if format is PlainFormat.JSON:
         entries = [
-            {"id": r.id, "role": r.role, "family": r.family, "title": r.title, "severity": r.severity, "why": r.why,
-             "sources": [vars(s) for s in r.sources], "fires": list(r.fires), "silent": list(r.silent)}
+            {
+                "id": r.id,
+                "role": r.role,
+                "family": r.family,
+                "title": r.title,
+                "severity": r.severity,
+                "why": r.why,
+                "sources": [vars(s) for s in r.sources],
+                "fires": list(r.fires),
+                "silent": list(r.silent),
+            }
             for r in chosen
         ]
         typer.echo(json.dumps(entries[0] if rule_id else entries, indent=2, ensure_ascii=False))
@@ -219,8 +232,13 @@ def evaluate(
     discounted = evaluation.discounted_quality(documents, reports)
     if format is PlainFormat.JSON:
         flags = {
-            name: {"right": q.true_positive, "wrong": q.false_positive, "missed": q.false_negative,
-                   "precision": q.precision, "recall": q.recall}
+            name: {
+                "right": q.true_positive,
+                "wrong": q.false_positive,
+                "missed": q.false_negative,
+                "precision": q.precision,
+                "recall": q.recall,
+            }
             for name, q in quality.items()
         }
         data = metrics.to_dict() | ({"flags": flags, "discounted": list(discounted)} if spans else {})

@@ -95,7 +95,13 @@ def _document(line: str, where: str) -> LabelledDocument:
         if not 0 <= span.start < span.end <= len(raw["text"]) or span.stance not in ("asserted", "discounted"):
             raise CorpusError(f"{where}: spans: {span} does not fit the text, or its stance is unknown")
     return LabelledDocument(
-        raw["id"], raw["text"], raw["label"], raw["stratum"], raw["group"], raw.get("origin"), spans,
+        raw["id"],
+        raw["text"],
+        raw["label"],
+        raw["stratum"],
+        raw["group"],
+        raw.get("origin"),
+        spans,
         bool(raw.get("span_read", bool(spans))),
     )
 

@@ -161,8 +161,10 @@ def discounted_quality(documents: Sequence[LabelledDocument], reports: Sequence[
         for span in document.spans:
             if span.stance != "discounted":
                 continue
-            same = [f for f in (*report.flags, *report.discounted)
-                    if f.id == span.flag and f.start < span.end and span.start < f.end]
-            touched += bool(same)
-            right += bool(same) and not any(f in report.flags for f in same)
+            asserted, mentioned = (
+                any(f.id == span.flag and f.start < span.end and span.start < f.end for f in found)
+                for found in (report.flags, report.discounted)
+            )
+            touched += asserted or mentioned
+            right += mentioned and not asserted
     return right, touched

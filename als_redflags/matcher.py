@@ -63,8 +63,10 @@ class SentenceMatches:
 _AMOUNT = r"\d[\d,.]*\d|\d"
 _SCALE = r"\s?(?:k|thousand|lakhs?|million|crores?|m|bn|billion)\b"
 _CURRENCY_SIGN = r"(?:us|ca|a|nz|s|hk)?[$\u20ac\u00a3\u20b9\u0e3f\u00a5\u20bd]|\b(?:usd|eur|gbp|inr|aud|cad|thb|rs\.?|chf)"
-_CURRENCY_WORD = (r"(?:us\s)?(?:usd|eur|gbp|inr|aud|cad|chf|thb|dollars?|euros?|pounds|rupees|baht|pesos|francs|"
-                  r"[$\u20ac\u00a3])")
+_CURRENCY_WORD = (
+    r"(?:us\s)?(?:usd|eur|gbp|inr|aud|cad|chf|thb|dollars?|euros?|pounds|rupees|baht|pesos|francs|"
+    r"[$\u20ac\u00a3])"
+)
 _MONEY = re.compile(
     rf"(?:{_CURRENCY_SIGN})\s?(?P<a>{_AMOUNT})(?P<sa>{_SCALE})?|"
     rf"\b(?P<b>{_AMOUNT})(?P<sb>{_SCALE})?\s?{_CURRENCY_WORD}(?![a-z])"
@@ -78,8 +80,33 @@ _REGISTRY = re.compile(r"\bnct\s?\d{8}\b|\bisrctn\s?\d{8}\b|\b20\d{2}-\d{6}-\d{2
 _FEE_RANGE = (1_000, 200_000)  # TAXONOMY of prices seen: 1,150 for one injection to 41,500 for a package of twelve
 _FOREIGN_SMALL = re.compile(r"inr|rs|rupees|\u20b9|baht|thb|\u0e3f|pesos|\u00a5|\u20bd|lakh|crore")
 _SHAPE_TRIGGERS = {
-    "money": ["$", "\u20ac", "\u00a3", "\u20b9", "\u0e3f", "\u00a5", "\u20bd", "usd", "eur", "gbp", "inr", "aud", "cad", "chf", "thb", "rs",
-              "dollar", "dollars", "euro", "euros", "pounds", "rupees", "baht", "pesos", "francs"],
+    "money": [
+        "$",
+        "\u20ac",
+        "\u00a3",
+        "\u20b9",
+        "\u0e3f",
+        "\u00a5",
+        "\u20bd",
+        "usd",
+        "eur",
+        "gbp",
+        "inr",
+        "aud",
+        "cad",
+        "chf",
+        "thb",
+        "rs",
+        "dollar",
+        "dollars",
+        "euro",
+        "euros",
+        "pounds",
+        "rupees",
+        "baht",
+        "pesos",
+        "francs",
+    ],
     "percent": ["%", "percent", "cent"],
     "registry": ["nct", "isrctn", "20"],
 }
@@ -166,7 +193,8 @@ class RuleMatcher:
         self._chains: list[tuple[Owner, tuple[int, ...], tuple[int, ...], tuple[Element, ...]]] = []
         triggers: dict[str, set[int]] = defaultdict(set)
         for owner, pattern in self._owned_patterns():
-            for chain in chains(pattern, owner[1]) or [pattern]:
+            compiled: list[Chain | str | RawPattern] = [*chains(pattern, owner[1])]
+            for chain in compiled or [pattern]:
                 self._add(owner, chain, triggers)
         for rule in book.rules.values():
             if rule.spread:
@@ -213,7 +241,7 @@ class RuleMatcher:
         if key not in self._segments:
             self._segments[key] = len(self._matchers)
             matcher = SpacyMatcher(self._nlp.vocab)
-            tokens = [_token_pattern(e) for e in segment] if isinstance(segment, tuple) else segment
+            tokens: Any = [_token_pattern(e) for e in segment] if isinstance(segment, tuple) else segment
             try:
                 matcher.add("segment", [tokens], greedy="LONGEST")
             except ValueError as error:
@@ -310,7 +338,9 @@ class RuleMatcher:
             for position in range(start, end):
                 by_token[position].add(name)
         for position, names in by_token.items():
-            doc[position].set_morph("L=" + ",".join(sorted(names)))
+            doc[position].set_morph(  # type: ignore[attr-defined]  # missing in spaCy's stubs
+                "L=" + ",".join(sorted(names))
+            )
         return labels
 
 

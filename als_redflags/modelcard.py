@@ -26,14 +26,14 @@ def model_card(
         "",
         "## What it is",
         "",
-        "A score in [0, 1] that a text is marketing of an unproven treatment (stem cells for ALS first) with at least one red "
-        "flag. A rule layer finds named red flags and who asserts them, a TF-IDF and logistic-regression model judges the words, "
-        "and a logistic combiner with fixed signs joins both.",
+        "A score in [0, 1] that a text is marketing of an unproven treatment (stem cells for ALS first) with at least one "
+        "red flag. A rule layer finds named red flags and who asserts them, a TF-IDF and logistic-regression model judges the "
+        "words, and a logistic combiner with fixed signs joins both.",
         "",
         "## Intended use and limits",
         "",
-        "For people who read a clinic's page, and for research on such marketing. It reads text, not clinics: a score is no finding "
-        "of fraud or illegality, a low score is no proof of safety, and it is no medical or legal advice. English only. The model "
+        "For people who read a clinic's page, and for research on such marketing. It reads text, not clinics: a score is no "
+        "finding of fraud or illegality, a low score is no proof of safety, and it is no medical or legal advice. English only. The model "
         "is trained on authored text in `data/` (see `data/DATASHEET.md`), so the figures below, measured by cross-validation on "
         "that text, are better than what real pages will give.",
         "",
@@ -53,7 +53,7 @@ def model_card(
             for name, m in parts.items()
         ),
         "",
-        "\"Rules alone\" is the plain sum of saturated severity points, not fitted, so its Brier and calibration mean little.",
+        '"Rules alone" is the plain sum of saturated severity points, not fitted, so its Brier and calibration mean little.',
         "",
         f"Thresholds: caution {header['thresholds']['caution']:.3f} (at most 10 % of clean documents), "
         f"high {header['thresholds']['high']:.3f} (at most 2 %).",

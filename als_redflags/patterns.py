@@ -67,7 +67,7 @@ class Chain:
     gaps: tuple[int, ...]
 
 
-_SEPARATORS = str.maketrans({c: " " for c in "-/()[]{}\"*#|_<>\u2013\u2014\u2022\u00b7"})
+_SEPARATORS = str.maketrans(dict.fromkeys('-/()[]{}"*#|_<>\u2013\u2014\u2022\u00b7', " "))
 _CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|re|ve|ll|d|m))$", re.IGNORECASE)
 
 
@@ -112,8 +112,7 @@ def parse(pattern: str) -> list[Chain]:
     sequences, position = _parse_sequence(tokens, 0, pattern)
     if position != len(tokens):
         raise RuleError(f"pattern {pattern!r}: {tokens[position]!r} is not opened")
-    chains = list(dict.fromkeys(_chain(sequence, pattern) for sequence in sequences))
-    return chains
+    return list(dict.fromkeys(_chain(sequence, pattern) for sequence in sequences))
 
 
 def _tokenise(pattern: str) -> list[str]:

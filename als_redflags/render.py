@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from als_redflags.evaluate import FlagQuality, Metrics
     from als_redflags.rulebook import Rule, RuleBook
 
-_STYLE = {Verdict.LOW: "bold green", Verdict.CAUTION: "bold yellow", Verdict.HIGH: "bold red",
-          Verdict.INSUFFICIENT: "bold"}
+_STYLE = {Verdict.LOW: "bold green", Verdict.CAUTION: "bold yellow", Verdict.HIGH: "bold red", Verdict.INSUFFICIENT: "bold"}
 _HEADLINE = {
     Verdict.LOW: "few red flags",
     Verdict.CAUTION: "some red flags",
@@ -87,14 +86,24 @@ def _flag(rule: "Rule", occurrences: list[tuple[int, str]]) -> list[RenderableTy
 def _discounted(report: Report, show: bool) -> list[RenderableType]:
     count = len(report.discounted)
     if not show:
-        return [Text(f"\n{count} passage{'s' if count > 1 else ''} mentioned a red flag without claiming it "
-                     "(--show-discounted lists them).", style="dim")]
+        return [
+            Text(
+                f"\n{count} passage{'s' if count > 1 else ''} mentioned a red flag without claiming it "
+                "(--show-discounted lists them).",
+                style="dim",
+            )
+        ]
     parts: list[RenderableType] = [Text("\nMentioned, not claimed", style="bold")]
     for item in report.discounted:
-        parts.append(Padding(Text(
-            f"line {item.line}: \u201c{_shorten(item.text)}\u201d  [{item.id}]\n"
-            f"  not counted: {item.stance.replace('_', ' ')} (\u201c{_shorten(item.cue)}\u201d)"
-        ), (0, 0, 0, 2)))
+        parts.append(
+            Padding(
+                Text(
+                    f"line {item.line}: \u201c{_shorten(item.text)}\u201d  [{item.id}]\n"
+                    f"  not counted: {item.stance.replace('_', ' ')} (\u201c{_shorten(item.cue)}\u201d)"
+                ),
+                (0, 0, 0, 2),
+            )
+        )
     return parts
 
 
@@ -177,9 +186,14 @@ def print_flag_quality(console: Console, quality: dict[str, "FlagQuality"], disc
         table.add_column(title, justify="left" if title == "flag" else "right")
     total = [sum(getattr(q, name) for q in quality.values()) for name in ("true_positive", "false_positive", "false_negative")]
     for name, q in quality.items():
-        table.add_row(name, str(q.true_positive), str(q.false_positive), str(q.false_negative), f"{q.precision:.2f}", f"{q.recall:.2f}")
+        table.add_row(
+            name, str(q.true_positive), str(q.false_positive), str(q.false_negative), f"{q.precision:.2f}", f"{q.recall:.2f}"
+        )
     right, wrong, missed = total
-    table.add_row("all (micro)", *map(str, total), f"{right / max(right + wrong, 1):.2f}", f"{right / max(right + missed, 1):.2f}")
+    table.add_row(
+        "all (micro)", *map(str, total), f"{right / max(right + wrong, 1):.2f}", f"{right / max(right + missed, 1):.2f}"
+    )
     console.print(table, highlight=False)
-    console.print(f"{discounted[0]} of {discounted[1]} passages marked as discounted that a rule touches are not asserted",
-                  highlight=False)
+    console.print(
+        f"{discounted[0]} of {discounted[1]} passages marked as discounted that a rule touches are not asserted", highlight=False
+    )

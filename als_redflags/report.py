@@ -96,9 +96,10 @@ class Report:
         found = {flag.id for flag in self.flags} | {signal.id for signal in self.legitimacy}
         steps = []
         for entry in _next_steps():
-            if self.verdict in entry["verdicts"] and (not entry.get("any_of") or found & set(entry["any_of"])):
-                if self.n_words <= entry.get("max_words", self.n_words):
-                    steps.append(entry["text"])
+            relevant = not entry.get("any_of") or found & set(entry["any_of"])
+            fits = self.n_words <= entry.get("max_words", self.n_words)
+            if self.verdict in entry["verdicts"] and relevant and fits:
+                steps.append(entry["text"])
         return steps
 
     @property
@@ -106,8 +107,10 @@ class Report:
         """Limits of this result that the reader should know."""
         if self.score is None:
             return []
-        warnings = ["The score is about the text. It is no finding of fraud and no medical or legal advice; a low score is "
-                    "no proof of safety."]
+        warnings = [
+            "The score is about the text. It is no finding of fraud and no medical or legal advice; a low score is "
+            "no proof of safety."
+        ]
         if self.n_words < 40:
             warnings.append("The text is short: few words carry the score.")
         return warnings

@@ -27,8 +27,16 @@ _MODEL_RANGE = 6.0  # logits: beyond, the words alone have no more to say
 _WORDING_SHOWN = 8
 # A bundle of signs of legitimacy counts only without these; see the tokenism caveat of Sipp et al. 2017.
 _BUNDLE = 3
-_SPOILS_BUNDLE = frozenset({"pay-to-participate", "large-out-of-pocket-fee", "testimonial-as-evidence", "cure-claim",
-                            "guaranteed-improvement", "reverse-or-halt-claim"})
+_SPOILS_BUNDLE = frozenset(
+    {
+        "pay-to-participate",
+        "large-out-of-pocket-fee",
+        "testimonial-as-evidence",
+        "cure-claim",
+        "guaranteed-improvement",
+        "reverse-or-halt-claim",
+    }
+)
 _ENGLISH = frozenset("the and of to in is for with that are your you our we a on as it be or by from this not an at".split())
 
 
@@ -252,9 +260,7 @@ class Scorer:
                 Flag(**_evidence(document, f), contribution=contributions[f.rule.id] / occurrences[f.rule.id])
                 for f in findings.flags
             ),
-            discounted=tuple(
-                Discounted(**_evidence(document, f), stance=f.stance, cue=f.cue or "") for f in findings.discounted
-            ),
+            discounted=tuple(Discounted(**_evidence(document, f), stance=f.stance, cue=f.cue or "") for f in findings.discounted),
             contributions=contributions,
             legitimacy=tuple(_signal(document, f) for f in findings.of("legitimacy")),
             wording=tuple(weights[:_WORDING_SHOWN]),
@@ -265,8 +271,16 @@ class Scorer:
 def _evidence(document: Document, finding: Finding) -> dict[str, Any]:
     start, end = document.to_source(finding.start, finding.end)
     rule = finding.rule
-    return {"id": rule.id, "title": rule.title, "family": rule.family, "severity": rule.severity, "start": start,
-            "end": end, "text": document.source[start:end], "line": document.line(start)}
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "family": rule.family,
+        "severity": rule.severity,
+        "start": start,
+        "end": end,
+        "text": document.source[start:end],
+        "line": document.line(start),
+    }
 
 
 def _signal(document: Document, finding: Finding) -> Signal:

@@ -1,4 +1,4 @@
-"""Who is speaking: is a matched claim asserted by a seller, or only mentioned?
+"""Who is speaking: whether a matched claim is asserted by a seller or only mentioned.
 
 A match is *asserted* unless a cue discounts it: in its sentence (negation, attribution, warning, condition, history),
 in the heading that governs its block, by quotation marks, by being a question, or by the voice of the whole document
@@ -167,9 +167,7 @@ class StanceReader:
         live = [(cue, m) for cue, m in matches if cue.stance != "none" and not covered.issuperset(range(m.start, m.end))]
         return sorted(live, key=lambda pair: self._precedence[pair[0].id])
 
-    def _spreads(
-        self, document: Document, sentences: list[SentenceMatches], headings: "_Headings"
-    ) -> list[_Candidate]:
+    def _spreads(self, document: Document, sentences: list[SentenceMatches], headings: "_Headings") -> list[_Candidate]:
         """Rules that count entries named close together ("one treatment, many diseases")."""
         candidates = []
         for rule in self.matcher.book.rules.values():
@@ -306,9 +304,7 @@ def _merge(candidates: list[_Candidate]) -> list[_Candidate]:
         if place is not None and candidate.start < merged[place].end:
             other = merged[place]
             discounts = min(other.discounts, candidate.discounts, key=len)
-            merged[place] = _Candidate(
-                other.rule, other.start, max(other.end, candidate.end), other.sentence, discounts
-            )
+            merged[place] = _Candidate(other.rule, other.start, max(other.end, candidate.end), other.sentence, discounts)
         else:
             last[candidate.rule.id] = len(merged)
             merged.append(candidate)

@@ -12,8 +12,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-_QUOTES = {"\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'", "\u00b4": "'", "`": "'",
-           "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u201f": '"', "\u00ab": '"', "\u00bb": '"', "\u2033": '"'}
+_QUOTES = {
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201a": "'",
+    "\u201b": "'",
+    "\u2032": "'",
+    "\u00b4": "'",
+    "`": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u201e": '"',
+    "\u201f": '"',
+    "\u00ab": '"',
+    "\u00bb": '"',
+    "\u2033": '"',
+}
 
 # One alternative a kind of change; the name of the group says which.
 _CHANGES = re.compile(
@@ -40,8 +54,16 @@ def _replacement(match: re.Match[str]) -> str:
         return _QUOTES[found]
     if kind == "compat":
         return unicodedata.normalize("NFKC", found)
-    return {"newline": "\n", "invisible": "", "space": " ", "hyphen": "-", "ellipsis": "...",
-            "dotted": "I", "surrogate": "\ufffd", "glued": " "}[kind or ""]
+    return {
+        "newline": "\n",
+        "invisible": "",
+        "space": " ",
+        "hyphen": "-",
+        "ellipsis": "...",
+        "dotted": "I",
+        "surrogate": "\ufffd",
+        "glued": " ",
+    }[kind or ""]
 
 
 class OffsetMap:
@@ -127,8 +149,10 @@ class Sentence:
     block: int
 
 
-_BULLET = re.compile(r"\s*(?:[-*+\u2022\u00b7\u25aa\u25cf\u25e6\u2023\u2713\u2714\u2705\u27a4\u25ba\u2013\u2014]\ufe0f?"
-                     r"|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+")
+_BULLET = re.compile(
+    r"\s*(?:[-*+\u2022\u00b7\u25aa\u25cf\u25e6\u2023\u2713\u2714\u2705\u27a4\u25ba\u2013\u2014]\ufe0f?"
+    r"|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+"
+)
 _MARKDOWN_HEADING = re.compile(r"\s*#{1,6}\s+")
 _HARD_WRAP_CHARS = 45  # a line at least this long that ends mid-sentence was wrapped by an editor or mailer
 _SHORT_WORDS = 10
@@ -263,9 +287,9 @@ class Document:
 
     @classmethod
     def of(cls, source: str) -> "Document":
-        """Clean and segment ``source``.
+        r"""Clean and segment ``source``.
 
-        >>> doc = Document.of("Dr. Lee treats ALS. Call us!\\n- no pain\\n- no risk")
+        >>> doc = Document.of("Dr. Lee treats ALS. Call us!\n- no pain\n- no risk")
         >>> [doc.text[s.start:s.end] for s in doc.sentences]
         ['Dr. Lee treats ALS.', 'Call us!', 'no pain', 'no risk']
         """

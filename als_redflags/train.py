@@ -120,10 +120,12 @@ def fit_pipeline(documents: list[LabelledDocument]) -> Pipeline:
     vocabulary = sorted(term for term, users in groups.items() if len(users) >= MIN_GROUPS)
     rows = [(d.text, y, _TARGET[d.label] if y else 1 - _TARGET[d.label]) for d in documents for y in (0, 1)]
     rows = [row for row in rows if row[2] > 0]
-    pipeline = Pipeline([
-        ("tfidf", TfidfVectorizer(analyzer=_analyse, vocabulary=vocabulary, sublinear_tf=True)),
-        ("logistic", LogisticRegression(C=C, class_weight="balanced", max_iter=2000)),
-    ])
+    pipeline = Pipeline(
+        [
+            ("tfidf", TfidfVectorizer(analyzer=_analyse, vocabulary=vocabulary, sublinear_tf=True)),
+            ("logistic", LogisticRegression(C=C, class_weight="balanced", max_iter=2000)),
+        ]
+    )
     pipeline.fit([text for text, _, _ in rows], [y for _, y, _ in rows], logistic__sample_weight=[w for *_, w in rows])
     return pipeline
 
