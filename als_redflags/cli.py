@@ -157,9 +157,11 @@ def rules(
     chosen = [book.rules[rule_id]] if rule_id else list(book.rules.values())
     console = Console(highlight=False)
     if test:
+        from als_redflags.matcher import RuleMatcher
         from als_redflags.selftest import failures
+        from als_redflags.stance import StanceReader
 
-        found = failures(book, chosen)
+        found = failures(StanceReader(RuleMatcher(book)), chosen)
         for failure in found:
             console.print(str(failure), markup=False)
         examples = sum(len(rule.fires) + len(rule.silent) for rule in chosen)

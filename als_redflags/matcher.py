@@ -22,7 +22,9 @@ from als_redflags.patterns import Chain, Element, Label, Phrases, Segment, Word,
 from als_redflags.rulebook import RawPattern, RuleBook, chains
 from als_redflags.text import Document
 
-Owner = tuple[str, str]  # ("rule" | "unless" | "cue" | "break" | "topic" | "spread", id)
+Owner = tuple[str, str]  # (kind, id); the kinds are those of _EVIDENCE and "unless", "cue", "break"
+# Kinds for which a sentence is kept although no other kind is found in it.
+_EVIDENCE = ("rule", "spread", "topic", "named", "present", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ class RuleMatcher:
         for rule in book.rules.values():
             if rule.spread:
                 self._add(("spread", rule.id), Chain(((Label(rule.spread.lexicon),),), (0,)), triggers)
+        for name in sorted({name for rule in book.rules.values() if rule.page for name in rule.page.names}):
+            self._add(("named", name), Chain(((Label(name),),), (0,)), triggers)
         self._cue_chains = {number for number, (owner, *_) in enumerate(self._chains) if owner[0] == "cue"}
         trigger_words = sorted(triggers)
         self._trigger_chains = [sorted(triggers[word]) for word in trigger_words]
@@ -208,6 +212,9 @@ class RuleMatcher:
         for rule in self.book.rules.values():
             yield from ((("rule", rule.id), pattern) for pattern in rule.patterns)
             yield from ((("unless", rule.id), pattern) for pattern in rule.unless)
+            if rule.page:
+                yield from ((("present", rule.id), pattern) for pattern in rule.page.present)
+                yield from ((("absent", rule.id), pattern) for pattern in rule.page.absent)
         for cue in self.book.cues:
             yield from ((("cue", cue.id), pattern) for pattern in cue.patterns)
         yield from ((("break", "break"), pattern) for pattern in self.book.breaks)
@@ -284,9 +291,9 @@ class RuleMatcher:
                 candidates[where].update(self._trigger_chains[number])
         found = []
         for where, numbers in sorted(candidates.items()):
-            if any(self._chains[number][0][0] in ("rule", "spread", "topic") for number in numbers):
+            if any(self._chains[number][0][0] in _EVIDENCE for number in numbers):
                 matches = self._match(document, where, numbers)
-                if matches.of("rule") or matches.of("spread") or matches.of("topic"):
+                if any(map(matches.of, _EVIDENCE)):
                     found.append(matches)
         return found
 

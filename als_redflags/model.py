@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,21 +64,27 @@ class TextModel:
     coef: NDArray[np.float64]
     intercept: float
 
-    def weights(self, text: str) -> Iterator[tuple[str, float]]:
-        """The share of each known term of ``text`` in its logit, in logits."""
-        counts = Counter(self.vocabulary[t] for t in terms(text) if t in self.vocabulary)
+    def count(self, text: str) -> Counter[int]:
+        """How often each known term occurs in ``text``, by the index of the term."""
+        return Counter(self.vocabulary[t] for t in terms(text) if t in self.vocabulary)
+
+    def weights(self, counts: Counter[int]) -> Iterator[tuple[str, float]]:
+        """The share of each counted term in the logit, in logits."""
         if not counts:
             return
-        index = np.fromiter(counts.keys(), dtype=np.intp, count=len(counts))
-        tfidf = (1.0 + np.log(np.fromiter(counts.values(), dtype=np.float64, count=len(counts)))) * self.idf[index]
-        shares = tfidf / math.sqrt(float(tfidf @ tfidf)) * self.coef[index]
+        index, shares = self._shares(counts)
         names = self._names
         yield from ((names[i], float(share)) for i, share in zip(index.tolist(), shares, strict=True))
 
-    @property
+    def _shares(self, counts: Counter[int]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        index = np.fromiter(counts.keys(), dtype=np.intp, count=len(counts))
+        tfidf = (1.0 + np.log(np.fromiter(counts.values(), dtype=np.float64, count=len(counts)))) * self.idf[index]
+        return index, tfidf / math.sqrt(float(tfidf @ tfidf)) * self.coef[index]
+
+    @cached_property
     def _names(self) -> list[str]:
         return list(self.vocabulary)
 
-    def logit(self, text: str) -> float:
-        """Log-odds that ``text`` is red-flag marketing, by its words alone."""
-        return self.intercept + math.fsum(share for _, share in self.weights(text))
+    def logit(self, counts: Counter[int]) -> float:
+        """Log-odds that a text with these counts is red-flag marketing, by its words alone."""
+        return self.intercept + (math.fsum(self._shares(counts)[1].tolist()) if counts else 0.0)

@@ -33,9 +33,9 @@ def model_card(
         "## Intended use and limits",
         "",
         "For people who read a clinic's page, and for research on such marketing. It reads text, not clinics: a score is no "
-        "finding of fraud or illegality, a low score is no proof of safety, and it is no medical or legal advice. English only. The model "
-        "is trained on authored text in `data/` (see `data/DATASHEET.md`), so the figures below, measured by cross-validation on "
-        "that text, are better than what real pages will give.",
+        "finding of fraud or illegality, a low score is no proof of safety, and it is no medical or legal advice. English "
+        "only. The model is trained on authored text in `data/` (see `data/DATASHEET.md`), so the figures below, measured by "
+        "cross-validation on that text, may be better than what other pages will give.",
         "",
         "## Training data",
         "",

@@ -141,9 +141,15 @@ def print_rule(console: Console, rule: "Rule") -> None:
     body += [f"  {s.organisation}: {s.title} ({s.year})\n    {s.url}" for s in rule.sources]
     if rule.needs_offer:
         body.append("\nCounts only where something is on offer.")
+    if rule.page:
+        body.append(f"\nA condition on a page of {rule.page.min_words} words or more that sells something:")
+        body += [f"  it names an entry of {{{name}}}" for name in rule.page.names]
+        body += [f"  it says: {pattern}" for pattern in rule.page.present]
+        body += [f"  it does not say: {pattern}" for pattern in rule.page.absent]
     if rule.spread:
         body.append(f"\nCounts: {rule.spread.terms} entries of {{{rule.spread.lexicon}}} from {rule.spread.groups} of its lists")
-    body += ["\nPatterns:", *(f"  {pattern}" for pattern in rule.patterns)]
+    if rule.patterns:
+        body += ["\nPatterns:", *(f"  {pattern}" for pattern in rule.patterns)]
     if rule.unless:
         body += ["\nNot where the sentence holds:", *(f"  {pattern}" for pattern in rule.unless)]
     body += ["\nFires on:", *(f"  {text}" for text in rule.fires), "\nStays silent on:", *(f"  {text}" for text in rule.silent)]

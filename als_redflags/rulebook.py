@@ -48,6 +48,20 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class PageCondition:
+    """Condition on a whole page that sells: something is named there, and something that belongs beside it is not said.
+
+    Fires on an offer page of at least ``min_words`` words that names an entry of every lexicon in ``names``, holds a match
+    of a ``present`` pattern (if there are any) and no match of an ``absent`` pattern, in whatever stance.
+    """
+
+    min_words: int
+    names: tuple[str, ...]
+    present: tuple[str | RawPattern, ...]
+    absent: tuple[str | RawPattern, ...]
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule. ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list)."""
 
@@ -61,6 +75,7 @@ class Rule:
     patterns: tuple[str | RawPattern, ...]
     unless: tuple[str | RawPattern, ...]
     spread: Spread | None
+    page: PageCondition | None
     needs_offer: bool
     ignores: frozenset[str]
     fires: tuple[str, ...]
@@ -70,6 +85,14 @@ class Rule:
     def points(self) -> int:
         """Severity as a number: 3 high, 2 medium, 1 low, 0 for rules that are no red flag."""
         return SEVERITY_POINTS[self.severity] if self.severity else 0
+
+    @property
+    def by_absence(self) -> bool:
+        """Whether the rule fires for what a page leaves out. Such a flag informs; it does not move the score.
+
+        Otherwise a seller who adds a sentence about risks or an ethics board would lower the score.
+        """
+        return self.page is not None and bool(self.page.absent)
 
 
 @dataclass(frozen=True)
@@ -132,7 +155,7 @@ class RuleBook:
 
     def _check_labels(self) -> None:
         known = {*self.lexicons, *SHAPES}
-        for where, pattern in self._all_patterns():
+        for where, pattern in self.all_patterns():
             for chain in chains(pattern, where):
                 for segment in chain.segments:
                     for element in segment:
@@ -141,9 +164,14 @@ class RuleBook:
         for rule in self.rules.values():
             if rule.spread and rule.spread.lexicon not in self.includes:
                 raise RuleError(f"{rule.id}: spread.lexicon {rule.spread.lexicon!r} includes no other list")
+            for name in rule.page.names if rule.page else ():
+                if name not in self.lexicons:
+                    raise RuleError(f"{rule.id}: page.names: there is no lexicon {name!r}")
 
-    def _all_patterns(self) -> list[tuple[str, str | RawPattern]]:
+    def all_patterns(self) -> list[tuple[str, str | RawPattern]]:
+        """Every pattern of rules and cues, with the place it stands in."""
         found = [(rule.id, p) for rule in self.rules.values() for p in (*rule.patterns, *rule.unless)]
+        found += [(r.id, p) for r in self.rules.values() if r.page for p in (*r.page.present, *r.page.absent)]
         found += [(f"stance.yaml: {cue.id}", p) for cue in self.cues for p in cue.patterns]
         return found + [("stance.yaml: breaks", p) for p in self.breaks] + [("stance.yaml: topic", p) for p in self.topic]
 
@@ -183,20 +211,8 @@ def _read_yaml(file: Path) -> Any:
         raise RuleError(f"{file}: is no valid YAML: {error}") from None
 
 
-_RULE_KEYS = {
-    "id",
-    "role",
-    "title",
-    "severity",
-    "why",
-    "sources",
-    "patterns",
-    "unless",
-    "spread",
-    "needs_offer",
-    "ignores",
-    "tests",
-}
+_RULE_KEYS = frozenset("id role title severity why sources patterns unless spread page needs_offer ignores tests".split())
+_PAGE_KEYS = {"min_words", "names", "present", "absent"}
 
 
 def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
@@ -226,8 +242,11 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
     spread = raw.get("spread")
     if spread is not None and (not isinstance(spread, dict) or set(spread) != {"lexicon", "terms", "groups"}):
         raise fail("spread", "has the keys lexicon, terms and groups")
+    page = raw.get("page")
+    if page is not None and (not isinstance(page, dict) or not set(page) <= _PAGE_KEYS or "min_words" not in page):
+        raise fail("page", f"has min_words and any of {', '.join(sorted(_PAGE_KEYS - {'min_words'}))}")
     patterns = _patterns(raw.get("patterns", []), f"{file}: patterns")
-    if not patterns and spread is None:
+    if not patterns and spread is None and page is None:
         raise fail("patterns", "at least one pattern is required")
     ignores = raw.get("ignores", [])
     if not set(ignores) <= set(STANCES):
@@ -236,6 +255,9 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
     for key in ("fires", "silent"):
         if not isinstance(tests.get(key), list) or not all(isinstance(t, str) for t in tests[key]):
             raise fail(f"tests.{key}", "a list of texts is required")
+    base = tests.get("page", "")
+    if not isinstance(base, str) or not set(tests) <= {"page", "fires", "silent"}:
+        raise fail("tests", "has fires, silent and, for conditions on a page, the text page that every example continues")
     return Rule(
         id=raw["id"],
         role=raw["role"],
@@ -247,10 +269,18 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
         patterns=patterns,
         unless=_patterns(raw.get("unless", []), f"{file}: unless"),
         spread=Spread(**spread) if spread else None,
+        page=PageCondition(
+            int(page["min_words"]),
+            tuple(page.get("names", [])),
+            _patterns(page.get("present", []), f"{file}: page.present"),
+            _patterns(page.get("absent", []), f"{file}: page.absent"),
+        )
+        if page
+        else None,
         needs_offer=bool(raw.get("needs_offer", False)),
         ignores=frozenset(ignores),
-        fires=tuple(tests["fires"]),
-        silent=tuple(tests["silent"]),
+        fires=tuple(f"{base}\n\n{text}".strip() for text in tests["fires"]),
+        silent=tuple(f"{base}\n\n{text}".strip() for text in tests["silent"]),
     )
 
 

@@ -1,6 +1,7 @@
 """From text to Report: rule layer and text model joined by the combiner."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from als_redflags import artefact
 from als_redflags.artefact import Artefact
 from als_redflags.matcher import RuleMatcher
+from als_redflags.model import TextModel
 from als_redflags.report import Discounted, Flag, Report, Signal, Verdict
 from als_redflags.rulebook import RuleBook
 from als_redflags.stance import Finding, Findings, StanceReader
@@ -37,6 +39,8 @@ _SPOILS_BUNDLE = frozenset(
         "reverse-or-halt-claim",
     }
 )
+# Tokens of legitimacy that sellers add freely.
+_CREDENTIALS = frozenset({"oversight", "registry-number", "fine-print-disclaimer"})
 _ENGLISH = frozenset("the and of to in is for with that are your you our we a on as it be or by from this not an at".split())
 
 
@@ -59,6 +63,8 @@ def rule_features(findings: Findings) -> Features:
     """
     by_family: dict[str, dict[str, int]] = {}
     for flag in findings.flags:
+        if flag.rule.by_absence:
+            continue
         by_family.setdefault(flag.rule.family, {})[flag.rule.id] = flag.rule.points
     values = {}
     points = {}
@@ -77,23 +83,66 @@ def rule_features(findings: Findings) -> Features:
     return Features(values, points)
 
 
-def windows(document: Document) -> list[str]:
-    """The text in pieces of whole blocks of about 200 words, so that a claim does not drown in a long page."""
-    pieces: list[str] = []
-    start, words = 0, 0
-    for block in document.blocks:
-        size = document.text.count(" ", block.start, block.end) + 1
+@dataclass(frozen=True)
+class Window:
+    """A piece of a text for the model: its plain sentences, and the sentences in which a red flag is asserted."""
+
+    plain: str
+    flagged: tuple[str, ...]
+
+
+def windows(document: Document, findings: Findings) -> list[Window]:
+    """The text in pieces of about 200 words, so that a claim does not drown in a long page.
+
+    Sentences that carry nothing but a credential (an ethics board, a registry number, a disclaimer) are left out: adding one must
+    not make a text look more honest.
+    """
+    flagged = _sentences_of(document, findings.flags)
+    skipped = _sentences_of(document, [f for f in findings.all if f.rule.id in _CREDENTIALS]) - flagged
+    pieces: list[tuple[list[str], list[str]]] = [([], [])]
+    words = 0
+    for index, sentence in enumerate(document.sentences):
+        if index in skipped:
+            continue
+        text = document.text[sentence.start : sentence.end]
+        if index in flagged:
+            pieces[-1][1].append(text)
+            continue
+        size = text.count(" ") + 1
         if words and words + size > _WINDOW_WORDS:
-            pieces.append(document.text[start : block.start])
-            start, words = block.start, 0
+            pieces.append(([], []))
+            words = 0
+        pieces[-1][0].append(text)
         words += size
-    pieces.append(document.text[start:])
-    return pieces
+    return [Window("\n".join(plain), tuple(claims)) for plain, claims in pieces]
 
 
-def pool(logits: list[float]) -> float:
-    """One logit for a long text: the mean of the whole and of its most suspicious window."""
-    return (max(logits) + math.fsum(logits) / len(logits)) / 2
+def _sentences_of(document: Document, findings: list[Finding]) -> set[int]:
+    """Indices of the sentences that hold one of the findings."""
+    starts = [sentence.start for sentence in document.sentences]
+    return {
+        index
+        for finding in findings
+        if not finding.rule.by_absence
+        for index in range(bisect_right(starts, finding.start) - 1, bisect_left(starts, finding.end))
+    }
+
+
+def text_logit(model: TextModel, pieces: list[Window]) -> float:
+    """The model's logit of a text, clipped: the mean of all windows and of the most suspicious one.
+
+    A window counts as it reads with its first 0, 1, 2 ... flagged sentences, whichever is highest. So a further asserted red flag
+    never lowers the logit, although TF-IDF alone would dilute what stood there before.
+    """
+    logits = []
+    for piece in pieces:
+        counts = model.count(piece.plain)
+        readings = [model.logit(counts)]
+        for claim in piece.flagged:
+            counts += model.count(claim)
+            readings.append(model.logit(counts))
+        logits.append(max(readings))
+    return clip((max(logits) + math.fsum(logits) / len(logits)) / 2)
 
 
 def clip(logit: float) -> float:
@@ -150,8 +199,7 @@ class Scorer:
         if reason:
             return self._report(document, source, None, Verdict.INSUFFICIENT, reason)
         findings = self._reader.read(document)
-        model = self.trained.text_model
-        logit = clip(pool([model.logit(window) for window in windows(document)]))
+        logit = text_logit(self.trained.text_model, windows(document, findings))
         contributions = self._contributions(rule_features(findings), logit)
         score = sigmoid(math.fsum(contributions.values()))
         return self._report(document, source, score, self._verdict(score), None, findings, contributions)
@@ -247,7 +295,8 @@ class Scorer:
         if findings is None or contributions is None:
             return base
         occurrences = Counter(finding.rule.id for finding in findings.flags)
-        weights = sorted(self.trained.text_model.weights(document.text), key=lambda pair: -abs(pair[1]))
+        model = self.trained.text_model
+        weights = sorted(model.weights(model.count(document.text)), key=lambda pair: -abs(pair[1]))
         return Report(
             source,
             score,
@@ -257,7 +306,7 @@ class Scorer:
             self.trained.version,
             self.trained.sha256,
             flags=tuple(
-                Flag(**_evidence(document, f), contribution=contributions[f.rule.id] / occurrences[f.rule.id])
+                Flag(**_evidence(document, f), contribution=contributions.get(f.rule.id, 0.0) / occurrences[f.rule.id])
                 for f in findings.flags
             ),
             discounted=tuple(Discounted(**_evidence(document, f), stance=f.stance, cue=f.cue or "") for f in findings.discounted),

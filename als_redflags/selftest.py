@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from als_redflags.matcher import RuleMatcher
-from als_redflags.rulebook import Rule, RuleBook
+from als_redflags.rulebook import Rule
 from als_redflags.stance import StanceReader
 from als_redflags.text import Document
 
@@ -22,9 +21,8 @@ class Failure:
         return f"{self.rule}: should be {self.expected} on {self.text!r}; found: {', '.join(self.found) or 'nothing'}"
 
 
-def failures(book: RuleBook, rules: Iterable[Rule]) -> list[Failure]:
+def failures(reader: StanceReader, rules: Iterable[Rule]) -> list[Failure]:
     """Examples of ``rules`` that fail: ``fires`` needs an asserted hit, ``silent`` must have none."""
-    reader = StanceReader(RuleMatcher(book))
     failed = []
     for rule in rules:
         for expected, texts in (("asserted", rule.fires), ("silent", rule.silent)):

@@ -131,7 +131,23 @@ class StanceReader:
         on_topic = document.n_words < _SHORT_WORDS or any(found.of("topic") for found in sentences)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
         offers_in = {c.sentence for c in offers}
-        return Findings(tuple(c.settle(voice, on_topic, offers_in, frame) for c in merged), voice)
+        settled = [c.settle(voice, on_topic, offers_in, frame) for c in merged]
+        if voice == "seller" and on_topic:
+            settled += self._page_conditions(document, sentences, offers[0])
+        return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice)
+
+    def _page_conditions(self, document: Document, sentences: list[SentenceMatches], offer: _Candidate) -> list[Finding]:
+        """Rules about a whole page that sells; their evidence is the first offer on it."""
+        met = {match.owner for found in sentences for kind in ("named", "present", "absent") for match in found.of(kind)}
+        return [
+            Finding(rule, offer.start, offer.end, "asserted")
+            for rule in self.matcher.book.rules.values()
+            if rule.page
+            and document.n_words >= rule.page.min_words
+            and all(("named", name) in met for name in rule.page.names)
+            and (not rule.page.present or ("present", rule.id) in met)
+            and ("absent", rule.id) not in met
+        ]
 
     def _candidates(self, document: Document, found: SentenceMatches, headings: "_Headings") -> list[_Candidate]:
         sentence = document.sentences[found.sentence]

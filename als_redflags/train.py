@@ -25,7 +25,7 @@ from als_redflags.matcher import RuleMatcher
 from als_redflags.model import TextModel, terms
 from als_redflags.modelcard import model_card
 from als_redflags.rulebook import RuleBook
-from als_redflags.scorer import Features, clip, pool, rule_features, windows
+from als_redflags.scorer import Features, rule_features, text_logit, windows
 from als_redflags.stance import StanceReader
 from als_redflags.text import Document
 
@@ -65,8 +65,9 @@ def train(data: str | Path, output: str | Path) -> Training:
     book = RuleBook.load()
     reader = StanceReader(RuleMatcher(book))
     prepared = [Document.of(document.text) for document in documents]
-    features = [rule_features(reader.read(document)) for document in prepared]
-    texts = [windows(document) for document in prepared]
+    findings = [reader.read(document) for document in prepared]
+    features = [rule_features(found) for found in findings]
+    texts = [windows(document, found) for document, found in zip(prepared, findings, strict=True)]
     folds = _folds(documents)
 
     logits = np.zeros(len(documents))
@@ -74,7 +75,7 @@ def train(data: str | Path, output: str | Path) -> Training:
         rest = [i for i in range(len(documents)) if folds[i] != fold]
         model = _text_model(fit_pipeline([documents[i] for i in rest]))
         for i in np.flatnonzero(folds == fold):
-            logits[i] = clip(pool([model.logit(text) for text in texts[i]]))
+            logits[i] = text_logit(model, texts[i])
 
     names = ["text model", *book.families, "offer", "honest", "legitimacy"]
     matrix = _matrix(features, logits, names)
