@@ -80,7 +80,7 @@ def save(folder: Path, text_model: TextModel, header: dict[str, Any]) -> None:
         coef=text_model.coef,
         intercept=np.array([text_model.intercept]),
     )
-    full = {"format": FORMAT, "format_version": FORMAT_VERSION, "arrays_sha256": _sha256(arrays), **header}
+    full = {"format": FORMAT, "format_version": FORMAT_VERSION, "arrays_sha256": file_sha256(arrays), **header}
     (folder / "redflags.json").write_text(json.dumps(full, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
@@ -101,7 +101,7 @@ def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
                 f"{header_file}: is of format {header['format']!r} {header['format_version']}, this version reads "
                 f"{FORMAT!r} {FORMAT_VERSION}. {_RETRAIN}"
             )
-        if _sha256(arrays_file) != header["arrays_sha256"]:
+        if file_sha256(arrays_file) != header["arrays_sha256"]:
             raise ModelError(f"{arrays_file}: does not match its header; it was changed or is damaged. {_RETRAIN}")
         if header["rulebook_sha256"] != rulebook_sha256:
             raise ModelError(
@@ -127,5 +127,5 @@ def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
         raise ModelError(f"{folder}: the model cannot be read ({type(error).__name__}: {error}). {_RETRAIN}") from None
 
 
-def _sha256(file: Path) -> str:
+def file_sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()

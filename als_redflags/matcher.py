@@ -297,6 +297,10 @@ class RuleMatcher:
                     found.append(matches)
         return found
 
+    def match_all(self, document: Document, sentence: int) -> SentenceMatches:
+        """All matches in a sentence, found without the prefilter."""
+        return self._match(document, sentence, set(range(len(self._chains))))
+
     def cues(self, document: Document, sentence: int) -> list[str]:
         """Ids of the cues in a sentence, whatever else it holds."""
         return [match.owner[1] for match in self._match(document, sentence, self._cue_chains).of("cue")]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?|[$\u20ac\u00a3\u20b9%?!]|\d[\d.,]*")
-_SENTENCE_GAP = re.compile(r"[.!?]+\s|\n+")
+_SENTENCE_GAP = re.compile(r"(?<=[.!?])\s+|\n+")
 
 # What the model must not learn: our invented prices, dates and places. A clinic in Panama is no
 # better or worse than one in Ohio, and numbers are the rules' business.

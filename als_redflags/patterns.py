@@ -100,8 +100,8 @@ _Sequence = tuple[Element | int, ...]  # an int is a gap
 def parse(pattern: str) -> list[Chain]:
     """Expand a pattern into its chains.
 
-    >>> [chain.gaps for chain in parse("we * (cure|can heal) {disease}")]
-    [(0, 3), (0, 3)]
+    >>> [chain.gaps for chain in parse("we * (cure|{heal}) ** {disease}")]
+    [(0, 3, 8), (0, 3, 8)]
 
     Raises
     ------

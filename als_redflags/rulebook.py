@@ -63,7 +63,12 @@ class PageCondition:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list)."""
+    """One rule. ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list).
+
+    ``needs_offer``: counts only where something is on offer. ``credential``: what it finds (an ethics board, a registry number, a
+    disclaimer) is a token that sellers add freely, so its sentence speaks neither for nor against a text. ``ignores``: stances that
+    do not discount it.
+    """
 
     id: str
     role: str
@@ -77,6 +82,7 @@ class Rule:
     spread: Spread | None
     page: PageCondition | None
     needs_offer: bool
+    credential: bool
     ignores: frozenset[str]
     fires: tuple[str, ...]
     silent: tuple[str, ...]
@@ -211,7 +217,9 @@ def _read_yaml(file: Path) -> Any:
         raise RuleError(f"{file}: is no valid YAML: {error}") from None
 
 
-_RULE_KEYS = frozenset("id role title severity why sources patterns unless spread page needs_offer ignores tests".split())
+_RULE_KEYS = frozenset(
+    "id role title severity why sources patterns unless spread page needs_offer credential ignores tests".split()
+)
 _PAGE_KEYS = {"min_words", "names", "present", "absent"}
 
 
@@ -278,6 +286,7 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
         if page
         else None,
         needs_offer=bool(raw.get("needs_offer", False)),
+        credential=bool(raw.get("credential", False)),
         ignores=frozenset(ignores),
         fires=tuple(f"{base}\n\n{text}".strip() for text in tests["fires"]),
         silent=tuple(f"{base}\n\n{text}".strip() for text in tests["silent"]),

@@ -39,8 +39,6 @@ _SPOILS_BUNDLE = frozenset(
         "reverse-or-halt-claim",
     }
 )
-# Tokens of legitimacy that sellers add freely.
-_CREDENTIALS = frozenset({"oversight", "registry-number", "fine-print-disclaimer"})
 _ENGLISH = frozenset("the and of to in is for with that are your you our we a on as it be or by from this not an at".split())
 
 
@@ -98,7 +96,7 @@ def windows(document: Document, findings: Findings) -> list[Window]:
     not make a text look more honest.
     """
     flagged = _sentences_of(document, findings.flags)
-    skipped = _sentences_of(document, [f for f in findings.all if f.rule.id in _CREDENTIALS]) - flagged
+    skipped = _sentences_of(document, [f for f in findings.all if f.rule.credential]) - flagged
     pieces: list[tuple[list[str], list[str]]] = [([], [])]
     words = 0
     for index, sentence in enumerate(document.sentences):

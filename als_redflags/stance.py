@@ -123,7 +123,7 @@ class StanceReader:
         for found in sentences:
             candidates += self._candidates(document, found, headings)
         candidates += self._spreads(document, sentences, headings)
-        merged = _merge(candidates)
+        merged = _without_borrowed_honesty(_merge(candidates))
 
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
         honest = [c for c in merged if c.rule.role == "honest"]
@@ -270,6 +270,12 @@ def _governs(cue: Cue, cue_match: Match, match: Match, breaks: list[int]) -> boo
     else:
         return False
     return 0 <= last - first <= cue.reach and not any(first <= position < last for position in breaks)
+
+
+def _without_borrowed_honesty(candidates: list[_Candidate]) -> list[_Candidate]:
+    """Drop honest frames from sentences that are credentials: "not FDA approved" in small print makes no honest page."""
+    borrowed = {c.sentence for c in candidates if c.rule.credential}
+    return [c for c in candidates if c.rule.role != "honest" or c.sentence not in borrowed]
 
 
 def _voice(offers: int, honest: int, n_words: int) -> Voice:

@@ -73,7 +73,7 @@ def train(data: str | Path, output: str | Path) -> Training:
     logits = np.zeros(len(documents))
     for fold in range(FOLDS):
         rest = [i for i in range(len(documents)) if folds[i] != fold]
-        model = _text_model(fit_pipeline([documents[i] for i in rest]))
+        model = as_arrays(fit_pipeline([documents[i] for i in rest]))
         for i in np.flatnonzero(folds == fold):
             logits[i] = text_logit(model, texts[i])
 
@@ -88,7 +88,7 @@ def train(data: str | Path, output: str | Path) -> Training:
     combiner = fit_combiner(matrix, targets, names)
     thresholds = choose_thresholds(documents, out_of_fold)
     pipeline = fit_pipeline(documents)
-    text_model = _text_model(pipeline)
+    text_model = as_arrays(pipeline)
     combined = metrics(documents, list(out_of_fold), thresholds)
     header = {
         "version": __version__,
@@ -135,7 +135,7 @@ def _analyse(text: str) -> list[str]:
     return terms(Document.of(text).text)
 
 
-def _text_model(pipeline: Pipeline) -> TextModel:
+def as_arrays(pipeline: Pipeline) -> TextModel:
     vectoriser, logistic = pipeline["tfidf"], pipeline["logistic"]
     names = vectoriser.get_feature_names_out().tolist()
     return TextModel(

@@ -1,0 +1,51 @@
+"""The README's commands and snippets are the ones that are tested."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Run
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def setup_lines() -> list[str]:
+    return re.findall(r"<!-- setup: \w+ -->\n```sh\n(.+)\n```", README)
+
+
+def test_there_are_two_setup_commands_and_ci_runs_them_as_printed() -> None:
+    commands = setup_lines()
+    assert len(commands) == 2
+    script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert [line for line in script if "pip install" in line and not line.startswith("#")] == commands
+    assert script[-1] == commands[-1], "CI ends with the summary of the tests"
+
+
+def test_python_snippets_run() -> None:
+    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted >= 5
+    assert result.failed == 0
+
+
+LINES = [line.split("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [line for line in LINES if line.startswith("als-redflags") and "train" not in line]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_of_the_readme_run(run: Run, tmp_path: Path, line: str) -> None:
+    text = (ROOT / "examples" / "clinic.txt").read_bytes()
+    for name in ("page.txt", "ad.txt"):
+        (tmp_path / name).write_bytes(text)
+    sample = (ROOT / "data" / "warnings.jsonl").read_text("utf-8").splitlines()[:5]
+    (tmp_path / "labelled.jsonl").write_text("\n".join(sample), "utf-8")
+    arguments = [part for word in line.split()[1:] for part in ([*map(str, tmp_path.glob(word))] if "*" in word else [word])]
+    done = run(*arguments, stdin=text, cwd=tmp_path)
+    assert done.returncode == (1 if "--fail-on" in line else 0), done.stderr.decode()
+    assert done.stdout
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_links_lead_somewhere(target: str) -> None:
+    assert (ROOT / target).exists()
