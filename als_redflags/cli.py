@@ -2,14 +2,18 @@
 
 import json
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from als_redflags import __version__
 from als_redflags.errors import RedFlagsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     help="Reads marketing text of clinics and says, with evidence, how strongly it waves red flags.",
@@ -21,6 +25,7 @@ app = typer.Typer(
 EXIT_FAIL_ON = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_TABLE_WIDTH = 160
 
 
 class Format(StrEnum):
@@ -31,8 +36,16 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
+class RulesFormat(StrEnum):
+    """Output of ``rules``."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 class PlainFormat(StrEnum):
-    """Output of ``rules`` and ``evaluate``."""
+    """Output of ``evaluate``."""
 
     TEXT = "text"
     JSON = "json"
@@ -43,6 +56,13 @@ class FailOn(StrEnum):
 
     CAUTION = "caution"
     HIGH = "high"
+
+
+def _table_console() -> "Console":
+    """A console for tables: as wide as the terminal, or wide enough for whole rows in a file or pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _TABLE_WIDTH)
 
 
 def _fail(error: RedFlagsError) -> NoReturn:
@@ -139,12 +159,10 @@ def score(
 @app.command()
 def rules(
     rule_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Explain one rule.")] = None,
-    format: Annotated[PlainFormat, typer.Option(help="How to print.")] = PlainFormat.TEXT,
+    format: Annotated[RulesFormat, typer.Option(help="How to print.")] = RulesFormat.TEXT,
     test: Annotated[bool, typer.Option("--test", help="Run the examples inside the rule files.")] = False,
 ) -> None:
     """List the rules, explain one, or run their own tests."""
-    from rich.console import Console
-
     from als_redflags import render
     from als_redflags.rulebook import RuleBook
 
@@ -155,19 +173,22 @@ def rules(
     except RedFlagsError as error:
         _fail(error)
     chosen = [book.rules[rule_id]] if rule_id else list(book.rules.values())
-    console = Console(highlight=False)
+    console = _table_console()
     if test:
         from als_redflags.matcher import RuleMatcher
         from als_redflags.selftest import failures
         from als_redflags.stance import StanceReader
 
         found = failures(StanceReader(RuleMatcher(book)), chosen)
+        render.print_rules(console, chosen, found)
         for failure in found:
             console.print(str(failure), markup=False)
         examples = sum(len(rule.fires) + len(rule.silent) for rule in chosen)
         console.print(f"{len(chosen)} rules, {examples} examples, {len(found)} failed")
         raise typer.Exit(EXIT_FAIL_ON if found else 0)
-    if format is PlainFormat.JSON:
+    if format is RulesFormat.MARKDOWN:
+        typer.echo(render.rules_markdown(chosen), nl=False)
+    elif format is RulesFormat.JSON:
         entries = [
             {
                 "id": r.id,
@@ -186,7 +207,7 @@ def rules(
     elif rule_id:
         render.print_rule(console, chosen[0])
     else:
-        render.print_rules(console, book)
+        render.print_rules(console, chosen)
 
 
 @app.command()
@@ -196,8 +217,6 @@ def train(
     save_pipeline: Annotated[Path | None, typer.Option(help="Also write the fitted scikit-learn pipeline (joblib).")] = None,
 ) -> None:
     """Train text model and combiner on a corpus and write the model with its card."""
-    from rich.console import Console
-
     from als_redflags import render
     from als_redflags.train import train as run
 
@@ -210,7 +229,7 @@ def train(
 
         joblib.dump(training.pipeline, save_pipeline)
     typer.echo(f"{output / 'redflags.json'}, {output / 'redflags.npz'} and {output / 'MODEL_CARD.md'} written. Out of fold:")
-    render.print_metrics(Console(highlight=False), training.combined)
+    render.print_metrics(_table_console(), training.combined)
 
 
 @app.command()
@@ -218,6 +237,9 @@ def evaluate(
     labelled: Annotated[Path, typer.Argument(help="Labelled .jsonl file, or a folder of them.")],
     format: Annotated[PlainFormat, typer.Option(help="How to print.")] = PlainFormat.TEXT,
     spans: Annotated[bool, typer.Option("--spans", help="Also compare flags with marked spans.")] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Also show hits, overlap and the worst false alarms of each rule.")
+    ] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
 ) -> None:
     """Measure the scores on labelled documents."""
@@ -227,33 +249,28 @@ def evaluate(
 
     try:
         documents = corpus.read(labelled)
-        metrics, reports = evaluation.evaluate(Scorer.load(model), documents)
+        scorer = Scorer.load(model)
+        metrics, reports = evaluation.evaluate(scorer, documents)
     except RedFlagsError as error:
         _fail(error)
-    quality = evaluation.flag_quality(documents, reports) if spans else {}
-    discounted = evaluation.discounted_quality(documents, reports)
+    quality = evaluation.rule_quality(documents, reports) if spans or rules else {}
+    discounted = evaluation.discounted_quality(documents, reports) if spans else None
     if format is PlainFormat.JSON:
-        flags = {
-            name: {
-                "right": q.true_positive,
-                "wrong": q.false_positive,
-                "missed": q.false_negative,
-                "precision": q.precision,
-                "recall": q.recall,
-            }
-            for name, q in quality.items()
-        }
-        data = metrics.to_dict() | ({"flags": flags, "discounted": list(discounted)} if spans else {})
-        typer.echo(json.dumps(data, indent=2))
+        data = metrics.to_dict()
+        if quality:
+            data["flags"] = {name: asdict(entry) for name, entry in quality.items()}
+        if discounted:
+            data["discounted"] = list(discounted)
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from als_redflags import render
 
-    console = Console(highlight=False)
+    console = _table_console()
     render.print_metrics(console, metrics)
-    if spans:
-        render.print_flag_quality(console, quality, discounted)
+    if discounted:
+        render.print_flag_quality(console, quality, discounted, scorer.book)
+    if rules:
+        render.print_rule_quality(console, quality)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How good the scores are: ranking, rates at the shipped thresholds, calibration, and flags against marked spans."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from als_redflags.scorer import Scorer
 
 _BINS = 10
+_ALARMS_KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,22 @@ class FlagQuality:
     @property
     def recall(self) -> float:
         return self.true_positive / max(self.true_positive + self.false_negative, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleQuality:
+    """Where one red flag was found: documents by label, quality against marked spans, and what it shares with others.
+
+    ``overlap`` is the rule found most often in the same documents, with the share of this rule's documents that have it too.
+    ``false_alarms`` are (document id, quoted text) on clean documents, those of the highest scores first.
+    """
+
+    n_redflag: int
+    n_mild: int
+    n_clean: int
+    against_spans: FlagQuality
+    overlap: tuple[str, float] | None
+    false_alarms: tuple[tuple[str, str], ...]
 
 
 def metrics(documents: Sequence[LabelledDocument], scores: Sequence[float], thresholds: dict[str, float]) -> Metrics:
@@ -152,6 +169,34 @@ def flag_quality(documents: Sequence[LabelledDocument], reports: Sequence["Repor
         for flag in marked - found:
             counts[flag][2] += 1
     return {flag: FlagQuality(*counts[flag]) for flag in sorted(counts)}
+
+
+def rule_quality(documents: Sequence[LabelledDocument], reports: Sequence["Report"]) -> dict[str, RuleQuality]:
+    """Hits, precision, recall, overlap and the worst false alarms of every red flag that was found or marked."""
+    against_spans = flag_quality(documents, reports)
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    together: dict[str, Counter[str]] = defaultdict(Counter)
+    alarms: dict[str, list[tuple[float, str, str]]] = defaultdict(list)
+    for document, report in zip(documents, reports, strict=True):
+        texts = {flag.id: flag.text for flag in report.flags}
+        for name, text in texts.items():
+            labels[name][document.label] += 1
+            together[name].update(texts.keys() - {name})
+            if document.label == "clean":
+                alarms[name].append((-(report.score or 0.0), document.id, text))
+    quality = {}
+    for name in sorted(labels.keys() | against_spans.keys()):
+        hits = labels[name]
+        common = together[name].most_common(1)
+        quality[name] = RuleQuality(
+            hits["redflag"],
+            hits["mild"],
+            hits["clean"],
+            against_spans.get(name, FlagQuality(0, 0, 0)),
+            (common[0][0], common[0][1] / hits.total()) if common else None,
+            tuple((place, text) for _, place, text in sorted(alarms[name])[:_ALARMS_KEPT]),
+        )
+    return quality
 
 
 def discounted_quality(documents: Sequence[LabelledDocument], reports: Sequence["Report"]) -> tuple[int, int]:

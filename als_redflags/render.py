@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ from rich.text import Text
 from als_redflags.report import Report, Verdict
 
 if TYPE_CHECKING:
-    from als_redflags.evaluate import FlagQuality, Metrics
+    from als_redflags.evaluate import Metrics, RuleQuality
     from als_redflags.rulebook import Rule, RuleBook
+    from als_redflags.selftest import Failure
 
 _STYLE = {Verdict.LOW: "bold green", Verdict.CAUTION: "bold yellow", Verdict.HIGH: "bold red", Verdict.INSUFFICIENT: "bold"}
 _HEADLINE = {
@@ -124,36 +126,80 @@ def print_table(console: Console, reports: Sequence[Report]) -> None:
     console.print(table)
 
 
-def print_rules(console: Console, book: "RuleBook") -> None:
-    """All rules by role and family."""
+def print_rules(console: Console, rules: Sequence["Rule"], failed: Sequence["Failure"] | None = None) -> None:
+    """Rules by role and family, with the number of their examples; after a self-test, how many of them pass."""
+    missed = Counter((failure.rule, failure.expected) for failure in failed or ())
     table = Table(box=None, pad_edge=False)
-    for title in ("role", "family", "severity", "rule", "title"):
-        table.add_column(title, no_wrap=title != "title")
-    for rule in sorted(book.rules.values(), key=lambda r: (r.role != "red_flag", r.role, r.family, r.id)):
-        table.add_row(rule.role, rule.family, rule.severity or "", rule.id, rule.title)
+    for title in ("role", "family", "severity", "rule", "fires", "silent", "title"):
+        table.add_column(title, no_wrap=title != "title", justify="right" if title in ("fires", "silent") else "left")
+    for rule in sorted(rules, key=lambda r: (r.role != "red_flag", r.role, r.family, r.id)):
+        counts = []
+        for expected, examples in (("asserted", rule.fires), ("silent", rule.silent)):
+            total = len(examples)
+            counts.append(str(total) if failed is None else f"{total - missed[rule.id, expected]}/{total}")
+        table.add_row(rule.role, rule.family, rule.severity or "", rule.id, *counts, rule.title)
     console.print(table, highlight=False)
 
 
 def print_rule(console: Console, rule: "Rule") -> None:
     """One rule explained."""
     console.print(Text(rule.title, style="bold") + Text(f"  [{rule.severity or rule.role}, {rule.family}, {rule.id}]"))
-    body = [f"\n{rule.why}", "\nNamed by:" if rule.sources else "\nNo source is named: it is a frame, not a red flag."]
+    body = [f"\n{rule.why}", "\nNamed by:" if rule.sources else "\nNo source is named."]
     body += [f"  {s.organisation}: {s.title} ({s.year})\n    {s.url}" for s in rule.sources]
-    if rule.needs_offer:
-        body.append("\nCounts only where something is on offer.")
-    if rule.page:
-        body.append(f"\nA condition on a page of {rule.page.min_words} words or more that sells something:")
-        body += [f"  it names an entry of {{{name}}}" for name in rule.page.names]
-        body += [f"  it says: {pattern}" for pattern in rule.page.present]
-        body += [f"  it does not say: {pattern}" for pattern in rule.page.absent]
-    if rule.spread:
-        body.append(f"\nCounts: {rule.spread.terms} entries of {{{rule.spread.lexicon}}} from {rule.spread.groups} of its lists")
-    if rule.patterns:
-        body += ["\nPatterns:", *(f"  {pattern}" for pattern in rule.patterns)]
-    if rule.unless:
-        body += ["\nNot where the sentence holds:", *(f"  {pattern}" for pattern in rule.unless)]
+    for title, lines in _conditions(rule):
+        body += [f"\n{title}:", *(f"  {line}" for line in lines)]
     body += ["\nFires on:", *(f"  {text}" for text in rule.fires), "\nStays silent on:", *(f"  {text}" for text in rule.silent)]
     console.print(Text("\n".join(body)), highlight=False)
+
+
+def _conditions(rule: "Rule") -> list[tuple[str, list[str]]]:
+    """What a rule looks for, in readable form: titles with lines."""
+    found: list[tuple[str, list[str]]] = []
+    if rule.patterns:
+        found.append(("Patterns", [str(pattern) for pattern in rule.patterns]))
+    if rule.spread:
+        of = f"{rule.spread.terms} entries of {{{rule.spread.lexicon}}} from {rule.spread.groups} of its lists"
+        found.append(("Named close together", [of]))
+    if rule.page:
+        found.append(
+            (
+                f"On a page of {rule.page.min_words} words or more that sells something",
+                [
+                    *(f"names an entry of {{{name}}}" for name in rule.page.names),
+                    *(f"says: {pattern}" for pattern in rule.page.present),
+                    *(f"does not say: {pattern}" for pattern in rule.page.absent),
+                ],
+            )
+        )
+    if rule.unless:
+        found.append(("Not where the sentence holds", [str(pattern) for pattern in rule.unless]))
+    if rule.needs_offer:
+        found.append(("Counts only", ["where something is on offer in the text"]))
+    return found
+
+
+def rules_markdown(rules: Sequence["Rule"]) -> str:
+    """The rules as a page of documentation, red flags first."""
+    lines = [
+        "# Rules",
+        "",
+        "Made from the rule files by `als-redflags rules --format markdown`; do not edit. The notation of the patterns is explained in",
+        "`als_redflags/patterns.py`; `{name}` is a word list in `als_redflags/rules/lexicon/`.",
+    ]
+    family = None
+    for rule in sorted(rules, key=lambda r: (r.role != "red_flag", r.role, r.family, r.id)):
+        if rule.family != family:
+            family = rule.family
+            lines += ["", f"## {family.replace('_', ' ').capitalize()}"]
+        lines += ["", f"### {rule.id}", "", f"**{rule.title}** ({rule.severity or rule.role}). {rule.why}", ""]
+        if rule.sources:
+            lines += ["Named by " + "; ".join(dict.fromkeys(source.organisation for source in rule.sources)) + ".", ""]
+        for title, entries in _conditions(rule):
+            lines += [f"{title}:", "", *(f"- `{entry}`" for entry in entries), ""]
+        for title, examples in (("Fires on", rule.fires), ("Stays silent on", rule.silent)):
+            lines += [f"{title}:", "", *("- " + " ".join(text.split()[-60:]) for text in examples), ""]
+        lines.pop()
+    return "\n".join(lines) + "\n"
 
 
 def print_metrics(console: Console, metrics: "Metrics") -> None:
@@ -185,21 +231,47 @@ def print_metrics(console: Console, metrics: "Metrics") -> None:
     console.print(rates, highlight=False)
 
 
-def print_flag_quality(console: Console, quality: dict[str, "FlagQuality"], discounted: tuple[int, int]) -> None:
+def print_flag_quality(
+    console: Console, quality: dict[str, "RuleQuality"], discounted: tuple[int, int], book: "RuleBook"
+) -> None:
     """Precision and recall of each flag on documents with marked spans."""
     table = Table(box=None, pad_edge=False)
     for title in ("flag", "right", "wrong", "missed", "precision", "recall"):
         table.add_column(title, justify="left" if title == "flag" else "right")
-    total = [sum(getattr(q, name) for q in quality.values()) for name in ("true_positive", "false_positive", "false_negative")]
-    for name, q in quality.items():
-        table.add_row(
-            name, str(q.true_positive), str(q.false_positive), str(q.false_negative), f"{q.precision:.2f}", f"{q.recall:.2f}"
+
+    def add(title: str, names: Sequence[str]) -> None:
+        entries = [quality[name].against_spans for name in names]
+        right, wrong, missed = (
+            sum(getattr(q, count) for q in entries) for count in ("true_positive", "false_positive", "false_negative")
         )
-    right, wrong, missed = total
-    table.add_row(
-        "all (micro)", *map(str, total), f"{right / max(right + wrong, 1):.2f}", f"{right / max(right + missed, 1):.2f}"
-    )
+        precision, recall = right / max(right + wrong, 1), right / max(right + missed, 1)
+        table.add_row(title, str(right), str(wrong), str(missed), f"{precision:.2f}", f"{recall:.2f}")
+
+    for name in quality:
+        add(name, [name])
+    spans = [name for name in quality if name not in book.rules or book.rules[name].patterns or book.rules[name].spread]
+    add("all flags with a span (micro)", spans)
+    add("of high severity (micro)", [n for n in spans if n in book.rules and book.rules[n].severity == "high"])
     console.print(table, highlight=False)
     console.print(
         f"{discounted[0]} of {discounted[1]} passages marked as discounted that a rule touches are not asserted", highlight=False
     )
+
+
+def print_rule_quality(console: Console, quality: dict[str, "RuleQuality"]) -> None:
+    """Where each rule was found, what it overlaps with, and its worst false alarms."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("rule", no_wrap=True)
+    for title in ("redflag", "mild", "clean", "precision", "recall"):
+        table.add_column(title, justify="right")
+    table.add_column("found most often together with", no_wrap=True)
+    for name, q in quality.items():
+        overlap = f"{q.overlap[0]} ({q.overlap[1]:.0%})" if q.overlap else ""
+        marked = q.against_spans
+        table.add_row(
+            name, str(q.n_redflag), str(q.n_mild), str(q.n_clean), f"{marked.precision:.2f}", f"{marked.recall:.2f}", overlap
+        )
+    console.print(table, highlight=False)
+    for name, q in quality.items():
+        for place, text in q.false_alarms:
+            console.print(f"{name}, false alarm in {place}: {_shorten(text)}", markup=False, highlight=False)

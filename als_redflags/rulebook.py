@@ -63,11 +63,11 @@ class PageCondition:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list).
+    """One rule; ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list).
 
-    ``needs_offer``: counts only where something is on offer. ``credential``: what it finds (an ethics board, a registry number, a
-    disclaimer) is a token that sellers add freely, so its sentence speaks neither for nor against a text. ``ignores``: stances that
-    do not discount it.
+    ``needs_offer``: counts only where something is on offer. ``credential``: what it finds (an ethics board, a registry number,
+    a disclaimer) is a token that sellers add freely, so its sentence speaks neither for nor against a text. ``ignores``: stances
+    that do not discount it.
     """
 
     id: str
