@@ -44,6 +44,13 @@ class RulesFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+class CorpusFormat(StrEnum):
+    """Output of ``corpus``."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+
+
 class PlainFormat(StrEnum):
     """Output of ``evaluate``."""
 
@@ -230,6 +237,33 @@ def train(
         joblib.dump(training.pipeline, save_pipeline)
     typer.echo(f"{output / 'redflags.json'}, {output / 'redflags.npz'} and {output / 'MODEL_CARD.md'} written. Out of fold:")
     render.print_metrics(_table_console(), training.combined)
+
+
+@app.command()
+def corpus(
+    data: Annotated[Path, typer.Argument(help="Folder with the labelled .jsonl files.")] = Path("data"),
+    format: Annotated[
+        CorpusFormat, typer.Option(help="Coverage as Markdown, or what is wrong and how varied it is.")
+    ] = CorpusFormat.TEXT,
+) -> None:
+    """Check a corpus: format, repetition, coverage and variety."""
+    from als_redflags import corpus as labelled
+    from als_redflags import diversity
+    from als_redflags.rulebook import RuleBook
+
+    try:
+        documents = labelled.read(data)
+        found = labelled.problems(documents, RuleBook.load().rules)
+    except RedFlagsError as error:
+        _fail(error)
+    if format is CorpusFormat.MARKDOWN:
+        typer.echo(diversity.coverage_markdown(documents), nl=False)
+    else:
+        typer.echo(diversity.diversity_text(diversity.diversity(documents)), nl=False)
+        for problem in found:
+            typer.echo(problem)
+        typer.echo(f"{len(documents)} documents, {len(found)} problems")
+    raise typer.Exit(EXIT_FAIL_ON if found else 0)
 
 
 @app.command()

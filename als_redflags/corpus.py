@@ -1,8 +1,9 @@
 """Labelled documents in JSON Lines: reading and checking.
 
 One document a line: ``id``, ``text``, ``label`` (``redflag``, ``mild`` or ``clean``), ``stratum``, ``group`` (site or
-author, never split across folds), optional ``origin``, ``spans`` [{``flag``, ``start``, ``end``, ``stance``}] and
-``span_read`` (whether somebody looked for spans; by default true where there are any).
+author, never split across folds), optional ``origin``, ``spans`` [{``flag``, ``start``, ``end``, ``stance``}],
+``span_read`` (whether somebody looked for spans; by default true where there are any) and, to describe what the text is about,
+``disease``, ``product``, ``country``, ``tone`` and ``hard`` (whether it was written to be mistaken).
 """
 
 import hashlib
@@ -43,6 +44,11 @@ class LabelledDocument:
     origin: str | None
     spans: tuple[Span, ...]
     span_read: bool
+    disease: str | None = None
+    product: str | None = None
+    country: str | None = None
+    tone: str | None = None
+    hard: bool = False
 
 
 def read(path: str | Path) -> list[LabelledDocument]:
@@ -103,6 +109,8 @@ def _document(line: str, where: str) -> LabelledDocument:
         raw.get("origin"),
         spans,
         bool(raw.get("span_read", bool(spans))),
+        **{name: raw.get(name) for name in ("disease", "product", "country", "tone")},
+        hard=bool(raw.get("hard", False)),
     )
 
 
@@ -113,6 +121,11 @@ def sha256(documents: Iterable[LabelledDocument]) -> str:
         for part in (document.id, document.text, document.label, document.group):
             digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()
+
+
+def words_of(text: str) -> list[str]:
+    """Words and numbers in lower case, for comparing texts."""
+    return re.findall(r"[a-z0-9']+", text.lower())
 
 
 def problems(documents: list[LabelledDocument], known_flags: Iterable[str] | None = None) -> list[str]:
@@ -127,7 +140,7 @@ def problems(documents: list[LabelledDocument], known_flags: Iterable[str] | Non
     flags = set(known_flags) if known_flags is not None else None
     for document in documents:
         ids[document.id] += 1
-        words = re.findall(r"[a-z0-9']+", document.text.lower())
+        words = words_of(document.text)
         plain = " ".join(words)
         if plain in texts:
             found.append(f"{document.id}: has the same words as {texts[plain]}")

@@ -183,8 +183,8 @@ def rules_markdown(rules: Sequence["Rule"]) -> str:
     lines = [
         "# Rules",
         "",
-        "Made from the rule files by `als-redflags rules --format markdown`; do not edit. The notation of the patterns is explained in",
-        "`als_redflags/patterns.py`; `{name}` is a word list in `als_redflags/rules/lexicon/`.",
+        "Made from the rule files by `als-redflags rules --format markdown`; do not edit. The notation of the patterns is",
+        "explained in `als_redflags/patterns.py`; `{name}` is a word list in `als_redflags/rules/lexicon/`.",
     ]
     family = None
     for rule in sorted(rules, key=lambda r: (r.role != "red_flag", r.role, r.family, r.id)):
