@@ -22,9 +22,9 @@ from als_redflags.patterns import Chain, Element, Label, Phrases, Segment, Word,
 from als_redflags.rulebook import RawPattern, RuleBook, chains
 from als_redflags.text import Document
 
-Owner = tuple[str, str]  # (kind, id); the kinds are those of _EVIDENCE and "unless", "cue", "break"
+Owner = tuple[str, str]  # (kind, id); the kinds are those of _EVIDENCE, "unless", "cue", and the frames
 # Kinds for which a sentence is kept although no other kind is found in it.
-_EVIDENCE = ("rule", "spread", "topic", "named", "present", "absent")
+_EVIDENCE = ("rule", "spread", "topic", "short_topic", "named", "present", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +217,8 @@ class RuleMatcher:
                 yield from ((("absent", rule.id), pattern) for pattern in rule.page.absent)
         for cue in self.book.cues:
             yield from ((("cue", cue.id), pattern) for pattern in cue.patterns)
-        yield from ((("break", "break"), pattern) for pattern in self.book.breaks)
-        yield from ((("topic", "topic"), pattern) for pattern in self.book.topic)
+        for name, patterns in self.book.frames.items():
+            yield from (((name, name), pattern) for pattern in patterns)
 
     def _add(self, owner: Owner, chain: Chain | str | RawPattern, triggers: dict[str, set[int]]) -> None:
         number = len(self._chains)

@@ -20,6 +20,9 @@ ROLES = ("red_flag", "offer", "honest", "legitimacy")
 SEVERITY_POINTS = {"high": 3, "medium": 2, "low": 1}
 STANCES = ("negated", "attributed", "warned", "asked", "hypothetical", "historical", "quoted", "accepted_care", "other_seller")
 
+# What a sentence can hold besides rules and cues; stance.yaml says what each is for.
+FRAMES = ("topic", "short_topic", "break", "rhetorical")
+
 RawPattern = list[dict[str, Any]]  # a spaCy Matcher token pattern, given as it is
 
 
@@ -120,13 +123,12 @@ class Cue:
 
 @dataclass(frozen=True)
 class RuleBook:
-    """All rules by id, cues in their order of precedence, lexicons with their includes resolved."""
+    """All rules by id, cues in their order of precedence, frames by name, lexicons with their includes resolved."""
 
     path: Path
     rules: dict[str, Rule]
     cues: tuple[Cue, ...]
-    breaks: tuple[str | RawPattern, ...]
-    topic: tuple[str | RawPattern, ...]
+    frames: dict[str, tuple[str | RawPattern, ...]]
     lexicons: dict[str, tuple[str, ...]]
     includes: dict[str, tuple[str, ...]]
     sources: dict[str, Source]
@@ -154,8 +156,8 @@ class RuleBook:
             rules[rule.id] = rule
         if not rules:
             raise RuleError(f"{root}: holds no rule (expected FAMILY/RULE-ID.yaml)")
-        cues, breaks, topic = _load_cues(root / "stance.yaml")
-        book = cls(root, rules, cues, breaks, topic, lexicons, includes, sources, _digest(root))
+        cues, frames = _load_cues(root / "stance.yaml")
+        book = cls(root, rules, cues, frames, lexicons, includes, sources, _digest(root))
         book._check_labels()
         return book
 
@@ -179,7 +181,7 @@ class RuleBook:
         found = [(rule.id, p) for rule in self.rules.values() for p in (*rule.patterns, *rule.unless)]
         found += [(r.id, p) for r in self.rules.values() if r.page for p in (*r.page.present, *r.page.absent)]
         found += [(f"stance.yaml: {cue.id}", p) for cue in self.cues for p in cue.patterns]
-        return found + [("stance.yaml: breaks", p) for p in self.breaks] + [("stance.yaml: topic", p) for p in self.topic]
+        return found + [(f"stance.yaml: {name}", p) for name, patterns in self.frames.items() for p in patterns]
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -343,12 +345,10 @@ def _load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, 
 _CUE_KEYS = {"id", "stance", "scope", "reach", "sellers_too", "patterns"}
 
 
-def _load_cues(
-    file: Path,
-) -> tuple[tuple[Cue, ...], tuple[str | RawPattern, ...], tuple[str | RawPattern, ...]]:
+def _load_cues(file: Path) -> tuple[tuple[Cue, ...], dict[str, tuple[str | RawPattern, ...]]]:
     raw = _read_yaml(file)
-    if not isinstance(raw, dict) or set(raw) != {"cues", "breaks", "topic"}:
-        raise RuleError(f"{file}: expected the keys cues, breaks and topic")
+    if not isinstance(raw, dict) or set(raw) != {"cues", "frames"} or set(raw["frames"]) != set(FRAMES):
+        raise RuleError(f"{file}: expected the keys cues and frames, and in frames {', '.join(FRAMES)}")
     cues = []
     for entry in raw["cues"]:
         where = f"{file}: {entry.get('id') if isinstance(entry, dict) else entry!r}"
@@ -368,4 +368,4 @@ def _load_cues(
                 _patterns(entry["patterns"], where),
             )
         )
-    return tuple(cues), _patterns(raw["breaks"], f"{file}: breaks"), _patterns(raw["topic"], f"{file}: topic")
+    return tuple(cues), {name: _patterns(raw["frames"][name], f"{file}: {name}") for name in FRAMES}

@@ -102,7 +102,8 @@ _OPEN_TO: dict[str, frozenset[str]] = {
     "legitimacy": frozenset({"negated", "warned", "asked"}),
 }
 _QUOTATION = re.compile(r'"[^"\n]{1,400}"')
-_SHORT_WORDS = 60  # shorter texts, as advertisements are, may leave their subject to the page around them
+_SHORT_WORDS = 60  # shorter texts, as advertisements are, may leave their product to the page around them
+_BARE_WORDS = 15  # a headline or a line of a list may leave its whole subject to the page around it
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
 
@@ -128,7 +129,9 @@ class StanceReader:
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
         honest = [c for c in merged if c.rule.role == "honest"]
         voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}), document.n_words)
-        on_topic = document.n_words < _SHORT_WORDS or any(found.of("topic") for found in sentences)
+        on_topic = document.n_words < _BARE_WORDS or any(
+            found.of("topic") or (document.n_words < _SHORT_WORDS and found.of("short_topic")) for found in sentences
+        )
         frame = document.text[honest[0].start : honest[0].end] if honest else None
         offers_in = {c.sentence for c in offers}
         settled = [c.settle(voice, on_topic, offers_in, frame) for c in merged]
@@ -155,16 +158,16 @@ class StanceReader:
         breaks = [match.start for match in found.of("break")]
         cancelled = {match.owner[1]: match for match in found.of("unless")}
         by_block = headings.discounts(sentence.block)
-        asked = document.text[sentence.end - 1] == "?"
+        asked = document.text[sentence.end - 1] == "?" and not found.of("rhetorical")
         candidates = []
-        for match in found.of("rule"):
+        for match in _tightest(found.of("rule")):
             rule = self.matcher.book.rules[match.owner[1]]
             discounts = []
             if rule.id in cancelled:
                 start, end = found.offsets(cancelled[rule.id].start, cancelled[rule.id].end)
                 discounts.append(_Discount("accepted_care", document.text[start:end], True))
             for cue, cue_match in cues:
-                if _governs(cue, cue_match, match, breaks):
+                if _governs(cue, cue_match, match, breaks) and not _part_of_claim(cue, cue_match, match, found):
                     start, end = found.offsets(cue_match.start, cue_match.end)
                     discounts.append(_Discount(cue.stance, document.text[start:end], cue.sellers_too))
             if asked:
@@ -252,6 +255,30 @@ class _Headings:
                     span = document.sentences[sentence]
                     found.append(_Discount(cue.stance, document.text[span.start : span.end], cue.sellers_too))
         return found
+
+
+def _tightest(matches: list[Match]) -> list[Match]:
+    """Of overlapping matches of one rule only the shortest: what it does not need stands outside it and may be a cue.
+
+    In "clinics that promise guaranteed results" one pattern sees "promise ... results", another "guaranteed results"; to the
+    second the promise is somebody else's.
+    """
+    kept: dict[str, list[Match]] = defaultdict(list)
+    for match in sorted(matches, key=lambda m: (m.end - m.start, m.start)):
+        of_rule = kept[match.owner[1]]
+        if all(match.end <= other.start or other.end <= match.start for other in of_rule):
+            of_rule.append(match)
+    return sorted((m for of_rule in kept.values() for m in of_rule), key=lambda m: (m.start, m.end, m.owner))
+
+
+def _part_of_claim(cue: Cue, cue_match: Match, match: Match, found: SentenceMatches) -> bool:
+    """Whether a longer reading of the same rule has the negation or the hedge in it ("never had one who did not improve")."""
+    return cue.stance in ("negated", "hypothetical") and any(
+        start <= cue_match.start and cue_match.end <= end
+        for other in found.of("rule")
+        if other.owner == match.owner and other.start < match.end and match.start < other.end
+        for start, end in other.parts
+    )
 
 
 def _governs(cue: Cue, cue_match: Match, match: Match, breaks: list[int]) -> bool:
