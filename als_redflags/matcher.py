@@ -191,8 +191,10 @@ class RuleMatcher:
         self._lexicons = _Lexicons(book.lexicons)
         self._phrases: dict[Phrases, str] = {}
         self._segments: dict[Any, int] = {}
-        self._matchers: list[SpacyMatcher] = []
-        self._chains: list[tuple[Owner, tuple[int, ...], tuple[int, ...], tuple[Element, ...]]] = []
+        self._elements: list[Segment] = []  # of each segment; none for a spaCy token pattern
+        self._patterns: list[Any] = []  # the same for spaCy
+        self._matchers: dict[int, SpacyMatcher] = {}
+        self._chains: list[tuple[Owner, tuple[int, ...], tuple[int, ...]]] = []
         triggers: dict[str, set[int]] = defaultdict(set)
         for owner, pattern in self._owned_patterns():
             compiled: list[Chain | str | RawPattern] = [*chains(pattern, owner[1])]
@@ -224,11 +226,10 @@ class RuleMatcher:
         number = len(self._chains)
         if isinstance(chain, Chain):
             named = [tuple(map(self._name, segment)) for segment in chain.segments]
-            elements = tuple(element for segment in named for element in segment)
-            self._chains.append((owner, tuple(map(self._segment, named)), chain.gaps, elements))
+            self._chains.append((owner, tuple(map(self._segment, named)), chain.gaps))
             words = self._trigger([element for segment in chain.segments for element in segment], owner)
         else:
-            self._chains.append((owner, (self._segment(chain),), (0,), ()))
+            self._chains.append((owner, (self._segment(chain),), (0,)))
             words = _raw_trigger(chain, owner)
         for word in words:
             triggers[word].add(number)
@@ -246,15 +247,24 @@ class RuleMatcher:
     def _segment(self, segment: Segment | str | RawPattern) -> int:
         key = segment if isinstance(segment, tuple) else repr(segment)
         if key not in self._segments:
-            self._segments[key] = len(self._matchers)
-            matcher = SpacyMatcher(self._nlp.vocab)
-            tokens: Any = [_token_pattern(e) for e in segment] if isinstance(segment, tuple) else segment
-            try:
-                matcher.add("segment", [tokens], greedy="LONGEST")
-            except ValueError as error:
-                raise RuleError(f"spaCy token pattern {segment!r}: {error}") from None
-            self._matchers.append(matcher)
+            self._segments[key] = len(self._patterns)
+            compact = isinstance(segment, tuple)
+            self._elements.append(segment if isinstance(segment, tuple) else ())
+            self._patterns.append(list(map(_token_pattern, self._elements[-1])) if compact else segment)
+            if not compact:
+                self._matcher(self._segments[key])  # spaCy checks it; what we compile ourselves can wait until it is needed
         return self._segments[key]
+
+    def _matcher(self, number: int) -> SpacyMatcher:
+        """The Matcher of a segment, made when first needed: most texts need few of some thousands."""
+        if number not in self._matchers:
+            matcher = SpacyMatcher(self._nlp.vocab)
+            try:
+                matcher.add("segment", [self._patterns[number]], greedy="LONGEST")
+            except ValueError as error:
+                raise RuleError(f"spaCy token pattern {self._patterns[number]!r}: {error}") from None
+            self._matchers[number] = matcher
+        return self._matchers[number]
 
     def _trigger(self, elements: list[Element], owner: Owner) -> list[str]:
         """The words of the element that is rarest in text: one of them is present wherever the chain matches."""
@@ -310,18 +320,32 @@ class RuleMatcher:
         doc, spans = self._tokenise(document.text[sentence.start : sentence.end], sentence.start)
         words = [token.text for token in doc]
         lower = [word.lower() for word in words]
-        labels = self._label(doc, words, lower, spans, document.lower[sentence.start : sentence.end], sentence.start)
-        present = {*lower, *labels}
-        result = SentenceMatches(where, spans, words, entries=labels)
-        cache: dict[int, list[tuple[int, int]]] = {}
+        entries = self._entries(words, lower, spans, document.lower[sentence.start : sentence.end], sentence.start)
+        result = SentenceMatches(where, spans, words, entries=entries)
+        places: _Places = {**entries}
+        for position, word in enumerate(lower):
+            places.setdefault(word, []).append((position, position + 1))
+        possible: dict[int, bool] = {}
+        chosen = []
         for number in sorted(numbers):
-            owner, segments, gaps, elements = self._chains[number]
-            if all(_present(element, present) for element in elements):
-                for segment in segments:
-                    if segment not in cache:
-                        cache[segment] = sorted((s, e) for _, s, e in self._matchers[segment](doc))
-                for parts in _join([cache[segment] for segment in segments], gaps):
-                    result.matches[owner[0]].append(Match(owner, parts))
+            segments = self._chains[number][1]
+            for segment in segments:
+                if segment not in possible:
+                    possible[segment] = _adjacent(self._elements[segment], places)
+                if not possible[segment]:
+                    break
+            else:
+                chosen.append(number)
+        needed = {segment for number in chosen for segment in self._chains[number][1]}
+        _write_labels(doc, entries, {e.name for segment in needed for e in self._elements[segment] if isinstance(e, Label)})
+        cache: dict[int, list[tuple[int, int]]] = {}
+        for number in chosen:
+            owner, segments, gaps = self._chains[number]
+            for segment in segments:
+                if segment not in cache:
+                    cache[segment] = sorted((s, e) for _, s, e in self._matcher(segment)(doc))
+            for parts in _join([cache[segment] for segment in segments], gaps):
+                result.matches[owner[0]].append(Match(owner, parts))
         return result
 
     def _tokenise(self, text: str, offset: int) -> tuple[Doc, list[tuple[int, int]]]:
@@ -332,47 +356,59 @@ class RuleMatcher:
             doc = Doc(self._nlp.vocab, words=[token.text for token in kept])
         return doc, spans
 
-    def _label(
-        self, doc: Doc, words: list[str], lower: list[str], spans: list[tuple[int, int]], text: str, offset: int
+    def _entries(
+        self, words: list[str], lower: list[str], spans: list[tuple[int, int]], text: str, offset: int
     ) -> dict[str, list[tuple[int, int]]]:
-        """Write the labels of each token into its MORPH, the one set-valued attribute that the Matcher reads."""
-        marks = self._lexicons.mark(words, lower)
+        """Token spans of the entries of every lexicon and shape."""
+        entries: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for name, start, end in self._lexicons.mark(words, lower):
+            entries[name].append((start, end))
         starts = [start for start, _ in spans]
         for name, start, end in _shapes(text):
             first = max(bisect_right(starts, start + offset) - 1, 0)
-            last = bisect_right(starts, end + offset - 1)
-            marks.append((name, first, last))
-        by_token: dict[int, set[str]] = defaultdict(set)
-        labels: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for name, start, end in marks:
-            labels[name].append((start, end))
+            entries[name].append((first, bisect_right(starts, end + offset - 1)))
+        return entries
+
+
+_Places = dict[str, list[tuple[int, int]]]  # where words and entries stand, in tokens; names of lexicons are no words of text
+
+
+def _adjacent(elements: Segment, places: _Places) -> bool:
+    """Whether the elements stand one after the other somewhere: far cheaper to see than to run a Matcher in vain."""
+    ends: set[int] | None = None
+    for element in elements:
+        names = (element.name,) if isinstance(element, Label) else _forms(element)
+        ends = {end for name in names for start, end in places.get(name, ()) if ends is None or start in ends}
+        if not ends:
+            return False
+    return True
+
+
+def _write_labels(doc: Doc, entries: dict[str, list[tuple[int, int]]], names: set[str]) -> None:
+    """Write the labels of each token into its MORPH, the one set-valued attribute that the Matcher reads."""
+    by_token: dict[int, set[str]] = defaultdict(set)
+    for name in names:
+        for start, end in entries.get(name, ()):
             for position in range(start, end):
                 by_token[position].add(name)
-        for position, names in by_token.items():
-            doc[position].set_morph(  # type: ignore[attr-defined]  # missing in spaCy's stubs
-                "L=" + ",".join(sorted(names))
-            )
-        return labels
+    for position, labels in by_token.items():
+        doc[position].set_morph("L=" + ",".join(sorted(labels)))  # type: ignore[attr-defined]  # missing in spaCy's stubs
 
 
 def _rarest(words: Sequence[str]) -> str:
     return max(words, key=lambda word: (word not in _COMMON, len(word)))
 
 
-def _present(element: Element, present: set[str]) -> bool:
-    if isinstance(element, Label):
-        return element.name in present
-    assert isinstance(element, Word)
-    return not element.forms.isdisjoint(present)
+def _forms(element: Element) -> frozenset[str]:
+    assert isinstance(element, Word)  # lists of phrases were named, and have become labels
+    return element.forms
 
 
 def _token_pattern(element: Element) -> dict[str, Any]:
     if isinstance(element, Label):
         return {"MORPH": {"IS_SUPERSET": [f"L={element.name}"]}, "OP": "+"}
-    assert isinstance(element, Word)
-    if len(element.forms) == 1:
-        return {"LOWER": next(iter(element.forms))}
-    return {"LOWER": {"IN": sorted(element.forms)}}
+    forms = sorted(_forms(element))
+    return {"LOWER": forms[0] if len(forms) == 1 else {"IN": forms}}
 
 
 def _raw_trigger(pattern: str | RawPattern, owner: Owner) -> list[str]:

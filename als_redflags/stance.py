@@ -103,7 +103,7 @@ _OPEN_TO: dict[str, frozenset[str]] = {
 }
 _QUOTATION = re.compile(r'"[^"\n]{1,400}"')
 _SHORT_WORDS = 60  # shorter texts, as advertisements are, may leave their product to the page around them
-_BARE_WORDS = 15  # a headline or a line of a list may leave its whole subject to the page around it
+_BARE_WORDS = 25  # a headline or a line of a list may leave its whole subject to the page around it
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
 
