@@ -154,7 +154,8 @@ class _Lexicons:
     """Marks the entries of all lists in a tokenised sentence."""
 
     def __init__(self, lexicons: dict[str, tuple[str, ...]]) -> None:
-        self._by_first: dict[str, dict[tuple[str, ...], tuple[list[str], bool]]] = defaultdict(dict)
+        # by first word and by all words: the lists that hold the entry, and those that want it in capitals
+        self._by_first: dict[str, dict[tuple[str, ...], list[tuple[str, bool]]]] = defaultdict(dict)
         for name, entries in lexicons.items():
             for entry in entries:
                 words = tuple(split_words(entry))
@@ -163,16 +164,16 @@ class _Lexicons:
                 self.add(name, tuple(word.lower() for word in words), capitals_only=entry.isupper())
 
     def add(self, name: str, words: tuple[str, ...], *, capitals_only: bool = False) -> None:
-        names, _ = self._by_first[words[0]].setdefault(words, ([], capitals_only))
-        names.append(name)
+        self._by_first[words[0]].setdefault(words, []).append((name, capitals_only))
 
     def mark(self, words: list[str], lower: list[str]) -> list[tuple[str, int, int]]:
         found = []
         for start, first in enumerate(lower):
-            for entry, (names, capitals_only) in self._by_first.get(first, {}).items():
+            for entry, lists in self._by_first.get(first, {}).items():
                 end = start + len(entry)
-                if tuple(lower[start:end]) == entry and not (capitals_only and not "".join(words[start:end]).isupper()):
-                    found += [(name, start, end) for name in names]
+                if tuple(lower[start:end]) == entry:
+                    capitals = "".join(words[start:end]).isupper()
+                    found += [(name, start, end) for name, capitals_only in lists if capitals or not capitals_only]
         return found
 
 
