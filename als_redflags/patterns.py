@@ -106,7 +106,7 @@ def parse(pattern: str) -> list[Chain]:
     Raises
     ------
     RuleError
-        If the notation is not closed, empty, begins or ends with a gap, or expands to more than 500 chains.
+        If the notation is not closed, an alternative is empty, or it begins or ends with a gap, or expands to more than 500 chains.
     """
     tokens = _tokenise(pattern)
     sequences, position = _parse_sequence(tokens, 0, pattern)
@@ -150,6 +150,8 @@ def _parse_alternatives(tokens: list[str], position: int, closing: str, pattern:
     options: list[_Sequence] = []
     while True:
         found, position = _parse_sequence(tokens, position, pattern)
+        if () in found:
+            raise RuleError(f"pattern {pattern!r}: an alternative is empty; use [x] for what may be absent")
         options += found
         if position >= len(tokens) or tokens[position] not in (closing, "|"):
             raise RuleError(f"pattern {pattern!r}: {closing!r} is missing")

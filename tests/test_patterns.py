@@ -30,6 +30,7 @@ def test_number_of_chains(pattern: str, chains: int) -> None:
         ("cure)", "not opened"),
         ("<fees> due", "unknown"),
         ("[cure]", "nothing at all"),
+        ("(cure||heal)", "an alternative is empty"),
         ("cure {", "cannot read"),
         (" ".join(["[a]"] * 10), "more than 500"),
     ],
