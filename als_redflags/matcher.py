@@ -24,7 +24,7 @@ from als_redflags.text import Document
 
 Owner = tuple[str, str]  # (kind, id); the kinds are those of _EVIDENCE, "unless", "cue", and the frames
 # Kinds for which a sentence is kept although no other kind is found in it.
-_EVIDENCE = ("rule", "spread", "topic", "short_topic", "named", "present", "absent")
+_EVIDENCE = ("rule", "on_offer", "spread", "topic", "short_topic", "named", "present", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +214,7 @@ class RuleMatcher:
     def _owned_patterns(self) -> Iterable[tuple[Owner, str | RawPattern]]:
         for rule in self.book.rules.values():
             yield from ((("rule", rule.id), pattern) for pattern in rule.patterns)
+            yield from ((("on_offer", rule.id), pattern) for pattern in rule.on_offer)
             yield from ((("unless", rule.id), pattern) for pattern in rule.unless)
             if rule.page:
                 yield from ((("present", rule.id), pattern) for pattern in rule.page.present)

@@ -106,7 +106,7 @@ def parse(pattern: str) -> list[Chain]:
     Raises
     ------
     RuleError
-        If the notation is not closed, an alternative is empty, or it begins or ends with a gap, or expands to more than 500 chains.
+        If the notation is not closed, has an empty alternative, begins or ends with a gap, or expands to more than 500 chains.
     """
     tokens = _tokenise(pattern)
     sequences, position = _parse_sequence(tokens, 0, pattern)

@@ -157,6 +157,8 @@ def _conditions(rule: "Rule") -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     if rule.patterns:
         found.append(("Patterns", [str(pattern) for pattern in rule.patterns]))
+    if rule.on_offer:
+        found.append(("Patterns that count where an unproven treatment is on offer", [str(p) for p in rule.on_offer]))
     if rule.spread:
         of = f"{rule.spread.terms} entries of {{{rule.spread.lexicon}}} from {rule.spread.groups} of its lists"
         found.append(("Named close together", [of]))

@@ -68,9 +68,10 @@ class PageCondition:
 class Rule:
     """One rule; ``patterns`` and ``unless`` hold compact notation (str) or spaCy token patterns (list).
 
-    ``needs_offer``: counts only where something is on offer. ``credential``: what it finds (an ethics board, a registry number,
-    a disclaimer) is a token that sellers add freely, so its sentence speaks neither for nor against a text. ``ignores``: stances
-    that do not discount it.
+    ``on_offer``: patterns that count only where an unproven treatment is named and something is on offer, for words that are
+    harmless elsewhere ("free consultation"). ``needs_offer``: no pattern counts without an offer. ``credential``: what it finds
+    (an ethics board, a registry number, a disclaimer) is a token that sellers add freely, so its sentence speaks neither for nor
+    against a text. ``ignores``: stances that do not discount it.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Rule:
     severity: str | None
     sources: tuple[Source, ...]
     patterns: tuple[str | RawPattern, ...]
+    on_offer: tuple[str | RawPattern, ...]
     unless: tuple[str | RawPattern, ...]
     spread: Spread | None
     page: PageCondition | None
@@ -178,7 +180,7 @@ class RuleBook:
 
     def all_patterns(self) -> list[tuple[str, str | RawPattern]]:
         """Every pattern of rules and cues, with the place it stands in."""
-        found = [(rule.id, p) for rule in self.rules.values() for p in (*rule.patterns, *rule.unless)]
+        found = [(rule.id, p) for rule in self.rules.values() for p in (*rule.patterns, *rule.on_offer, *rule.unless)]
         found += [(r.id, p) for r in self.rules.values() if r.page for p in (*r.page.present, *r.page.absent)]
         found += [(f"stance.yaml: {cue.id}", p) for cue in self.cues for p in cue.patterns]
         return found + [(f"stance.yaml: {name}", p) for name, patterns in self.frames.items() for p in patterns]
@@ -220,7 +222,7 @@ def _read_yaml(file: Path) -> Any:
 
 
 _RULE_KEYS = frozenset(
-    "id role title severity why sources patterns unless spread page needs_offer credential ignores tests".split()
+    "id role title severity why sources patterns on_offer unless spread page needs_offer credential ignores tests".split()
 )
 _PAGE_KEYS = {"min_words", "names", "present", "absent"}
 
@@ -256,7 +258,8 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
     if page is not None and (not isinstance(page, dict) or not set(page) <= _PAGE_KEYS or "min_words" not in page):
         raise fail("page", f"has min_words and any of {', '.join(sorted(_PAGE_KEYS - {'min_words'}))}")
     patterns = _patterns(raw.get("patterns", []), f"{file}: patterns")
-    if not patterns and spread is None and page is None:
+    on_offer = _patterns(raw.get("on_offer", []), f"{file}: on_offer")
+    if not patterns and not on_offer and spread is None and page is None:
         raise fail("patterns", "at least one pattern is required")
     ignores = raw.get("ignores", [])
     if not set(ignores) <= set(STANCES):
@@ -277,6 +280,7 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
         severity=severity,
         sources=tuple(sources[key] for key in raw.get("sources", [])),
         patterns=patterns,
+        on_offer=on_offer,
         unless=_patterns(raw.get("unless", []), f"{file}: unless"),
         spread=Spread(**spread) if spread else None,
         page=PageCondition(

@@ -12,11 +12,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
-from als_redflags.matcher import Match, RuleMatcher, SentenceMatches
+from als_redflags.matcher import Match, Owner, RuleMatcher, SentenceMatches
 from als_redflags.rulebook import STANCES, Cue, Rule
 from als_redflags.text import Block, Document
 
 Voice = Literal["seller", "reporter", "unclear"]
+Topic = Literal["treatment", "illness", "none"]  # what a text names: an unproven treatment; in a short text, illness at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,13 @@ class _Candidate:
     end: int
     sentence: int
     discounts: tuple[_Discount, ...]
+    offer_only: bool = False  # only patterns that need an offer matched
 
     def open_to(self, stance: str) -> bool:
         """Whether the rule can be discounted for this reason."""
         return stance in _OPEN_TO[self.rule.role] and stance not in self.rule.ignores
 
-    def settle(self, voice: Voice, on_topic: bool, offers_in: set[int], frame: str | None) -> Finding:
+    def settle(self, voice: Voice, topic: Topic, offers_in: set[int], frame: str | None) -> Finding:
         """Decide the stance once the voice of the document is known.
 
         A page that sells does not get away with a hedge or a pair of quotation marks, and a page that reports makes no claim.
@@ -85,11 +87,11 @@ class _Candidate:
             if self.open_to(discount.stance) and (discount.sellers_too or voice != "seller"):
                 return Finding(self.rule, self.start, self.end, discount.stance, discount.cue)
         if self.rule.role == "red_flag":
-            if not on_topic:
+            if topic == "none" or (self.offer_only and topic != "treatment"):
                 return Finding(self.rule, self.start, self.end, "accepted_care", "no unproven treatment is named in this text")
             if voice == "reporter" and self.sentence not in offers_in:
                 return Finding(self.rule, self.start, self.end, "attributed", frame)
-            if self.rule.needs_offer and not offers_in:
+            if (self.rule.needs_offer or self.offer_only) and not offers_in:
                 return Finding(self.rule, self.start, self.end, "attributed", "nothing is on offer in this text")
         return Finding(self.rule, self.start, self.end, "asserted")
 
@@ -129,13 +131,11 @@ class StanceReader:
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
         honest = [c for c in merged if c.rule.role == "honest"]
         voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}), document.n_words)
-        on_topic = document.n_words < _BARE_WORDS or any(
-            found.of("topic") or (document.n_words < _SHORT_WORDS and found.of("short_topic")) for found in sentences
-        )
+        topic = _topic(document, sentences)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
         offers_in = {c.sentence for c in offers}
-        settled = [c.settle(voice, on_topic, offers_in, frame) for c in merged]
-        if voice == "seller" and on_topic:
+        settled = [c.settle(voice, topic, offers_in, frame) for c in merged]
+        if voice == "seller" and topic == "treatment":
             settled += self._page_conditions(document, sentences, offers[0])
         return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice)
 
@@ -160,14 +160,15 @@ class StanceReader:
         by_block = headings.discounts(sentence.block)
         asked = document.text[sentence.end - 1] == "?" and not found.of("rhetorical")
         candidates = []
-        for match in _tightest(found.of("rule")):
+        claims = [*found.of("rule"), *found.of("on_offer")]
+        for match in _tightest(claims):
             rule = self.matcher.book.rules[match.owner[1]]
             discounts = []
             if rule.id in cancelled:
                 start, end = found.offsets(cancelled[rule.id].start, cancelled[rule.id].end)
                 discounts.append(_Discount("accepted_care", document.text[start:end], True))
             for cue, cue_match in cues:
-                if _governs(cue, cue_match, match, breaks) and not _part_of_claim(cue, cue_match, match, found):
+                if _governs(cue, cue_match, match, breaks) and not _part_of_claim(cue, cue_match, match, claims):
                     start, end = found.offsets(cue_match.start, cue_match.end)
                     discounts.append(_Discount(cue.stance, document.text[start:end], cue.sellers_too))
             if asked:
@@ -176,7 +177,7 @@ class StanceReader:
             if _quoted(document, document.blocks[sentence.block], start, end):
                 discounts.append(_Discount("quoted", '"', False))
             start, end = _clause(document.text, sentence.start, sentence.end, start, end)
-            candidates.append(_Candidate(rule, start, end, found.sentence, (*discounts, *by_block)))
+            candidates.append(_Candidate(rule, start, end, found.sentence, (*discounts, *by_block), match.owner[0] == "on_offer"))
         return candidates
 
     def _live_cues(self, found: SentenceMatches) -> list[tuple[Cue, Match]]:
@@ -263,20 +264,20 @@ def _tightest(matches: list[Match]) -> list[Match]:
     In "clinics that promise guaranteed results" one pattern sees "promise ... results", another "guaranteed results"; to the
     second the promise is somebody else's.
     """
-    kept: dict[str, list[Match]] = defaultdict(list)
+    kept: dict[Owner, list[Match]] = defaultdict(list)
     for match in sorted(matches, key=lambda m: (m.end - m.start, m.start)):
-        of_rule = kept[match.owner[1]]
+        of_rule = kept[match.owner]
         if all(match.end <= other.start or other.end <= match.start for other in of_rule):
             of_rule.append(match)
     return sorted((m for of_rule in kept.values() for m in of_rule), key=lambda m: (m.start, m.end, m.owner))
 
 
-def _part_of_claim(cue: Cue, cue_match: Match, match: Match, found: SentenceMatches) -> bool:
+def _part_of_claim(cue: Cue, cue_match: Match, match: Match, claims: list[Match]) -> bool:
     """Whether a longer reading of the same rule has the negation or the hedge in it ("never had one who did not improve")."""
     return cue.stance in ("negated", "hypothetical") and any(
         start <= cue_match.start and cue_match.end <= end
-        for other in found.of("rule")
-        if other.owner == match.owner and other.start < match.end and match.start < other.end
+        for other in claims
+        if other.owner[1] == match.owner[1] and other.start < match.end and match.start < other.end
         for start, end in other.parts
     )
 
@@ -317,6 +318,15 @@ def _voice(offers: int, honest: int, n_words: int) -> Voice:
     return "unclear"
 
 
+def _topic(document: Document, sentences: list[SentenceMatches]) -> Topic:
+    if any(found.of("topic") for found in sentences):
+        return "treatment"
+    bare = document.n_words < _BARE_WORDS
+    if bare or (document.n_words < _SHORT_WORDS and any(found.of("short_topic") for found in sentences)):
+        return "illness"
+    return "none"
+
+
 def _quoted(document: Document, block: Block, start: int, end: int) -> bool:
     return any(
         quotation.start() < start and end < quotation.end()
@@ -353,7 +363,14 @@ def _merge(candidates: list[_Candidate]) -> list[_Candidate]:
         if place is not None and candidate.start < merged[place].end:
             other = merged[place]
             discounts = min(other.discounts, candidate.discounts, key=len)
-            merged[place] = _Candidate(other.rule, other.start, max(other.end, candidate.end), other.sentence, discounts)
+            merged[place] = _Candidate(
+                other.rule,
+                other.start,
+                max(other.end, candidate.end),
+                other.sentence,
+                discounts,
+                other.offer_only and candidate.offer_only,
+            )
         else:
             last[candidate.rule.id] = len(merged)
             merged.append(candidate)
