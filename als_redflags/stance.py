@@ -78,7 +78,7 @@ class _Candidate:
         """Whether the rule can be discounted for this reason."""
         return stance in _OPEN_TO[self.rule.role] and stance not in self.rule.ignores
 
-    def settle(self, voice: Voice, topic: Topic, offers_in: set[int], frame: str | None) -> Finding:
+    def settle(self, voice: Voice, topic: Topic, offers_in: set[int], frame: str | None, long: bool) -> Finding:
         """Decide the stance once the voice of the document is known.
 
         A page that sells does not get away with a hedge or a pair of quotation marks, and a page that reports makes no claim.
@@ -91,7 +91,7 @@ class _Candidate:
                 return Finding(self.rule, self.start, self.end, "accepted_care", "no unproven treatment is named in this text")
             if voice == "reporter" and self.sentence not in offers_in:
                 return Finding(self.rule, self.start, self.end, "attributed", frame)
-            if (self.rule.needs_offer or self.offer_only) and not offers_in:
+            if not offers_in and (self.rule.needs_offer or self.offer_only or (long and self.rule.points < _OUTRIGHT)):
                 return Finding(self.rule, self.start, self.end, "attributed", "nothing is on offer in this text")
         return Finding(self.rule, self.start, self.end, "asserted")
 
@@ -105,6 +105,7 @@ _OPEN_TO: dict[str, frozenset[str]] = {
 }
 _QUOTATION = re.compile(r'"[^"\n]{1,400}"')
 _SHORT_WORDS = 60  # shorter texts, as advertisements are, may leave their product to the page around them
+_OUTRIGHT = 3  # points of a claim that is one wherever it stands; the others need somebody who sells in a longer text
 _BARE_WORDS = 25  # a headline or a line of a list may leave its whole subject to the page around it
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
@@ -134,7 +135,7 @@ class StanceReader:
         topic = _topic(document, sentences)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
         offers_in = {c.sentence for c in offers}
-        settled = [c.settle(voice, topic, offers_in, frame) for c in merged]
+        settled = [c.settle(voice, topic, offers_in, frame, document.n_words >= _SHORT_WORDS) for c in merged]
         if voice == "seller" and topic == "treatment":
             settled += self._page_conditions(document, sentences, offers[0])
         return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice)
