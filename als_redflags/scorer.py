@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_WORDS = 5
-_WINDOW_WORDS = 200
+_WINDOW_WORDS = 300
 _CHUNK = 32
 _MODEL_RANGE = 6.0  # logits: beyond, the words alone have no more to say
 _WORDING_SHOWN = 8
@@ -57,7 +57,8 @@ def rule_features(findings: Findings) -> Features:
     """Features of the rule layer.
 
     The points of a family's different flags (3 high, 2 medium, 1 low) saturate as ``1 - 2 ** (-points / 3)``: ten
-    money phrases are not ten times worse than one. Honest frames count only where the text does not sell.
+    money phrases are not ten times worse than one. Honest frames count only where the text does not sell. Whether an unproven
+    treatment is named at all tells its sellers from the sellers of everything else.
     """
     by_family: dict[str, dict[str, int]] = {}
     for flag in findings.flags:
@@ -74,6 +75,7 @@ def rule_features(findings: Findings) -> Features:
     offers = len({f.rule.id for f in findings.of("offer")})
     honest = len({f.rule.id for f in findings.of("honest")})
     signs = len({f.rule.id for f in findings.of("legitimacy")})
+    values["treatment named"] = 1.0 if findings.topic == "treatment" else 0.0
     values["offer"] = 1.0 - 2.0 ** (-offers / 2.0)
     values["honest"] = 1.0 - 2.0 ** (-honest / 2.0) if findings.voice != "seller" else 0.0
     clean = findings.voice != "seller" and _SPOILS_BUNDLE.isdisjoint(f.rule.id for f in findings.flags)
@@ -90,7 +92,7 @@ class Window:
 
 
 def windows(document: Document, findings: Findings) -> list[Window]:
-    """The text in pieces of about 200 words, so that a claim does not drown in a long page.
+    """The text in pieces of about 300 words, so that a claim does not drown in a long page.
 
     Sentences that carry nothing but a credential (an ethics board, a registry number, a disclaimer) are left out: adding one must
     not make a text look more honest.
@@ -134,11 +136,11 @@ def text_logit(model: TextModel, pieces: list[Window]) -> float:
     """
     logits = []
     for piece in pieces:
-        counts = model.count(piece.plain)
-        readings = [model.logit(counts)]
+        known = model.known(piece.plain)
+        readings = [model.logit(known)]
         for claim in piece.flagged:
-            counts += model.count(claim)
-            readings.append(model.logit(counts))
+            known |= model.known(claim)
+            readings.append(model.logit(known))
         logits.append(max(readings))
     return clip((max(logits) + math.fsum(logits) / len(logits)) / 2)
 
@@ -275,7 +277,7 @@ class Scorer:
         contributions = {"intercept": combiner.intercept, "text model": weights["text model"] * logit}
         for rule_id, (family, share) in features.points.items():
             contributions[rule_id] = weights.get(family, 0.0) * features.values[family] * share
-        for name in ("offer", "honest", "legitimacy"):
+        for name in ("treatment named", "offer", "honest", "legitimacy"):
             contributions[name] = weights[name] * features.values[name]
         return contributions
 
@@ -294,7 +296,7 @@ class Scorer:
             return base
         occurrences = Counter(finding.rule.id for finding in findings.flags)
         model = self.trained.text_model
-        weights = sorted(model.weights(model.count(document.text)), key=lambda pair: -abs(pair[1]))
+        weights = sorted(model.weights(model.known(document.text)), key=lambda pair: -abs(pair[1]))
         return Report(
             source,
             score,

@@ -40,10 +40,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the rule layer found: every finding in reading order, and the voice of the document."""
+    """What the rule layer found: every finding in reading order, the voice of the document and what it is about."""
 
     all: tuple[Finding, ...]
     voice: Voice
+    topic: Topic
 
     def of(self, role: str) -> list[Finding]:
         """Asserted findings of the rules of one role."""
@@ -138,7 +139,7 @@ class StanceReader:
         settled = [c.settle(voice, topic, offers_in, frame, document.n_words >= _SHORT_WORDS) for c in merged]
         if voice == "seller" and topic == "treatment":
             settled += self._page_conditions(document, sentences, offers[0])
-        return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice)
+        return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice, topic)
 
     def _page_conditions(self, document: Document, sentences: list[SentenceMatches], offer: _Candidate) -> list[Finding]:
         """Rules about a whole page that sells; their evidence is the first offer on it."""

@@ -22,7 +22,7 @@ def test_arrays_give_the_logits_of_the_pipeline() -> None:
     model = as_arrays(pipeline)
     texts = [document.text for document in SAMPLE]
     expected = pipeline.decision_function(texts)
-    found = [model.logit(model.count(Document.of(text).text)) for text in texts]
+    found = [model.logit(model.known(Document.of(text).text)) for text in texts]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
@@ -35,9 +35,9 @@ def test_terms_mask_numbers_and_places() -> None:
 
 def test_the_shares_of_the_words_add_up_to_the_logit() -> None:
     model = artefact.load(None, RuleBook.load().sha256).text_model
-    counts = model.count("Our stem cells help patients with ALS, and the study is free of charge.")
-    assert model.logit(counts) == pytest.approx(model.intercept + sum(share for _, share in model.weights(counts)), abs=1e-12)
-    assert model.logit(model.count("zzz qqq")) == model.intercept
+    known = model.known("Our stem cells help patients with ALS, and the study is free of charge.")
+    assert model.logit(known) == pytest.approx(model.intercept + sum(share for _, share in model.weights(known)), abs=1e-12)
+    assert model.logit(model.known("zzz qqq")) == model.intercept
 
 
 @pytest.fixture
