@@ -185,8 +185,8 @@ def rules_markdown(rules: Sequence["Rule"]) -> str:
     lines = [
         "# Rules",
         "",
-        "Made from the rule files by `als-redflags rules --format markdown`; do not edit. The notation of the patterns is",
-        "explained in `als_redflags/patterns.py`; `{name}` is a word list in `als_redflags/rules/lexicon/`.",
+        "Made from the rule files by `als-redflags rules --format markdown`; do not edit. `als-redflags rules ID` shows a rule",
+        "with its patterns; their notation is explained in `als_redflags/patterns.py`.",
     ]
     family = None
     for rule in sorted(rules, key=lambda r: (r.role != "red_flag", r.role, r.family, r.id)):
@@ -196,8 +196,10 @@ def rules_markdown(rules: Sequence["Rule"]) -> str:
         lines += ["", f"### {rule.id}", "", f"**{rule.title}** ({rule.severity or rule.role}). {rule.why}", ""]
         if rule.sources:
             lines += ["Named by " + "; ".join(dict.fromkeys(source.organisation for source in rule.sources)) + ".", ""]
-        for title, entries in _conditions(rule):
-            lines += [f"{title}:", "", *(f"- `{entry}`" for entry in entries), ""]
+        lines += [
+            f"Patterns: {len(rule.patterns) + len(rule.on_offer)}, in `als_redflags/rules/{rule.family}/{rule.id}.yaml`.",
+            "",
+        ]
         for title, examples in (("Fires on", rule.fires), ("Stays silent on", rule.silent)):
             lines += [f"{title}:", "", *("- " + " ".join(text.split()[-60:]) for text in examples), ""]
         lines.pop()
