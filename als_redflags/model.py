@@ -8,16 +8,20 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from als_redflags.rulebook import load_lexicons
+
 _TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?|[$\u20ac\u00a3\u20b9%?!]|\d[\d.,]*")
 _SENTENCE_GAP = re.compile(r"(?<=[.!?])\s+|\n+")
 
-# What the model must not learn: our invented prices, dates and places. A clinic in Panama is no
-# better or worse than one in Ohio, and numbers are the rules' business.
+# What the model must not learn: our invented prices, dates, places and the choice of diseases. A clinic in Panama is no better or
+# worse than one in Ohio, honest pages are about ALS too, and numbers are the rules' business.
 _PLACES = frozenset(
     "mexico mexican tijuana cancun panama panamanian costa rica colombia colombian bogota medellin cayman bahamas dominican "
     "turkey turkish istanbul ukraine ukrainian kyiv kiev georgia georgian tbilisi russia russian moscow india indian delhi "
@@ -31,15 +35,49 @@ _PLACES = frozenset(
 )
 
 
-def terms(text: str, ngram: int = 2) -> list[str]:
-    """Words and word pairs of a text; numbers become ``#``, places ``@``; pairs do not cross sentence ends.
+_ILLNESS = "illness"
+# Short forms that are words of their own in lower case: Ed, aids, cp.
+_AMBIGUOUS = frozenset({"ed", "aids", "cp", "amd", "msa"})
 
-    >>> terms("We treat 300 patients. Call!")
-    ['we', 'treat', '#', 'patients', 'we treat', 'treat #', '# patients', 'call', '!', 'call !']
+
+@cache
+def _diseases() -> dict[str, list[tuple[str, ...]]]:
+    """Names of diseases as runs of words, longest first, by their first word."""
+    lexicons, _ = load_lexicons(Path(str(files("als_redflags"))) / "rules" / "lexicon")
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for entry in lexicons["disease"]:
+        words = tuple(_TOKEN.findall(entry.lower()))
+        if words and entry.lower() not in _AMBIGUOUS:
+            found.setdefault(words[0], []).append(words)
+    return {first: sorted(runs, key=len, reverse=True) for first, runs in found.items()}
+
+
+def _mask(words: list[str]) -> list[str]:
+    diseases = _diseases()
+    masked: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        for run in diseases.get(word, ()):
+            if tuple(words[position : position + len(run)]) == run:
+                masked.append(_ILLNESS)
+                position += len(run)
+                break
+        else:
+            masked.append("#" if word[0].isdigit() else "@" if word in _PLACES else word)
+            position += 1
+    return masked
+
+
+def terms(text: str, ngram: int = 2) -> list[str]:
+    """Words and word pairs of a text; numbers become ``#``, places ``@``, diseases ``illness``; pairs do not cross sentence ends.
+
+    >>> terms("We treat ALS in 3 days!")
+    ['we', 'treat', 'illness', 'in', '#', 'days', '!', 'we treat', 'treat illness', 'illness in', 'in #', '# days', 'days !']
     """
     found: list[str] = []
     for part in _SENTENCE_GAP.split(text.lower().replace("\u2019", "'") + "\n"):
-        words = ["#" if w[0].isdigit() else "@" if w in _PLACES else w for w in _TOKEN.findall(part)]
+        words = _mask(_TOKEN.findall(part))
         found += words
         for n in range(2, ngram + 1):
             found += [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]

@@ -149,7 +149,7 @@ class RuleBook:
         if not root.is_dir():
             raise RuleError(f"{root}: no such folder of rules")
         sources = _load_sources(root / "sources.yaml")
-        lexicons, includes = _load_lexicons(root / "lexicon")
+        lexicons, includes = load_lexicons(root / "lexicon")
         rules: dict[str, Rule] = {}
         for file in sorted(root.glob("*/*.yaml")):
             rule = _load_rule(file, sources)
@@ -318,7 +318,7 @@ def _load_sources(file: Path) -> dict[str, Source]:
         raise RuleError(f"{file}: every source has organisation, title, year and url") from None
 
 
-def _load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+def load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Entries of every list with its includes resolved, and which lists it includes directly.
 
     A line holds one or more entries divided by commas; ``@name`` includes another list, ``#`` begins a comment.
