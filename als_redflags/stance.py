@@ -79,7 +79,7 @@ class _Candidate:
         """Whether the rule can be discounted for this reason."""
         return stance in _OPEN_TO[self.rule.role] and stance not in self.rule.ignores
 
-    def settle(self, voice: Voice, topic: Topic, offers_in: set[int], frame: str | None, long: bool) -> Finding:
+    def settle(self, voice: Voice, topic: Topic, frame: str | None, *, long: bool) -> Finding:
         """Decide the stance once the voice of the document is known.
 
         A page that sells does not get away with a hedge or a pair of quotation marks, and a page that reports makes no claim.
@@ -90,10 +90,11 @@ class _Candidate:
         if self.rule.role == "red_flag":
             if topic == "none" or (self.offer_only and topic != "treatment"):
                 return Finding(self.rule, self.start, self.end, "accepted_care", "no unproven treatment is named in this text")
-            if voice == "reporter" and self.sentence not in offers_in:
+            if voice == "reporter":
                 return Finding(self.rule, self.start, self.end, "attributed", frame)
-            if not offers_in and (self.rule.needs_offer or self.offer_only or (long and self.rule.points < _OUTRIGHT)):
-                return Finding(self.rule, self.start, self.end, "attributed", "nothing is on offer in this text")
+            for_sale = self.rule.needs_offer or self.offer_only or (long and self.rule.points < _OUTRIGHT)
+            if for_sale and voice != "seller":
+                return Finding(self.rule, self.start, self.end, "attributed", frame or "nothing is on offer in this text")
         return Finding(self.rule, self.start, self.end, "asserted")
 
 
@@ -135,8 +136,7 @@ class StanceReader:
         voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}), document.n_words)
         topic = _topic(document, sentences)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
-        offers_in = {c.sentence for c in offers}
-        settled = [c.settle(voice, topic, offers_in, frame, document.n_words >= _SHORT_WORDS) for c in merged]
+        settled = [c.settle(voice, topic, frame, long=document.n_words >= _SHORT_WORDS) for c in merged]
         if voice == "seller" and topic == "treatment":
             settled += self._page_conditions(document, sentences, offers[0])
         return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice, topic)
