@@ -221,6 +221,7 @@ def rules(
 def train(
     data: Annotated[Path, typer.Option(help="Folder with the labelled .jsonl files.")] = Path("data"),
     output: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("models"),
+    measure: Annotated[Path | None, typer.Option(help="Labelled documents to measure on, for the model card.")] = None,
     save_pipeline: Annotated[Path | None, typer.Option(help="Also write the fitted scikit-learn pipeline (joblib).")] = None,
 ) -> None:
     """Train text model and combiner on a corpus and write the model with its card."""
@@ -228,7 +229,7 @@ def train(
     from als_redflags.train import train as run
 
     try:
-        training = run(data, output)
+        training = run(data, output, measure)
     except RedFlagsError as error:
         _fail(error)
     if save_pipeline:

@@ -1,6 +1,7 @@
 """How good the scores are: ranking, rates at the shipped thresholds, calibration, and flags against marked spans."""
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -47,6 +48,7 @@ class Metrics:
     recall_at_fpr_5: float | None
     brier: float | None
     calibration_error: float | None
+    reliability: list[tuple[int, float, float]]  # of ten bins of the score: documents, mean score, share of redflag
     by_label: dict[str, Rates]
     by_stratum: dict[str, Rates]
     auroc_by_origin: dict[str, float]
@@ -111,6 +113,7 @@ def metrics(documents: Sequence[LabelledDocument], scores: Sequence[float], thre
         recall_at_fpr_5=recall_at(truth, known, 0.05) if both else None,
         brier=float(np.mean((known - truth) ** 2)) if both else None,
         calibration_error=calibration_error(truth, known) if both else None,
+        reliability=reliability(truth, known),
         by_label=_rates(labels, values, thresholds),
         by_stratum=_rates(np.array([f"{d.label}: {d.stratum}" for d in documents]), values, thresholds),
         auroc_by_origin=by_origin,
@@ -124,11 +127,29 @@ def recall_at(truth: Any, scores: Any, false_positive_rate: float) -> float:
     return float(np.mean(scores[truth] > threshold))
 
 
-def calibration_error(truth: Any, scores: Any) -> float:
-    """Mean distance of score and share of positives over bins of equal width, weighted by their size."""
+def reliability(truth: Any, scores: Any) -> list[tuple[int, float, float]]:
+    """For each of ten bins of equal width that is not empty: its size, its mean score and its share of positives."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
-    parts = [abs(scores[bins == b].mean() - truth[bins == b].mean()) * (bins == b).mean() for b in set(bins.tolist())]
-    return float(math.fsum(parts))
+    chosen = [bins == b for b in range(_BINS)]
+    return [(int(b.sum()), float(scores[b].mean()), float(truth[b].mean())) for b in chosen if b.any()]
+
+
+def calibration_error(truth: Any, scores: Any) -> float:
+    """Mean distance of score and share of positives over the bins of :func:`reliability`, weighted by their size."""
+    return math.fsum(n * abs(score - share) for n, score, share in reliability(truth, scores)) / max(len(scores), 1)
+
+
+# What a first attempt would look for.
+_KEYWORDS = re.compile(
+    r"cure|guarantee|miracle|breakthrough|testimonial|success stor|fda|approved|proven|no side effects|risk|safe|stem cell|"
+    r"revers|[$\u20ac\u00a3]\s?\d|%", re.IGNORECASE
+)  # fmt: skip
+
+
+def keyword_density(text: str) -> float:
+    """Telling words for each hundred words, squeezed into [0, 1]: the baseline that every method has to beat."""
+    density = 100 * len(_KEYWORDS.findall(text)) / max(len(text.split()), 1)
+    return density / (density + 5.0)
 
 
 def _rates(keys: Any, values: Any, thresholds: dict[str, float]) -> dict[str, Rates]:
