@@ -6,9 +6,13 @@ from collections import Counter
 import pytest
 
 from als_redflags.patterns import Label
+from als_redflags.render import rules_markdown
 from als_redflags.rulebook import Rule, RuleBook, chains
+from als_redflags.scorer import rule_features
 from als_redflags.selftest import failures
 from als_redflags.stance import StanceReader
+from als_redflags.text import Document
+from tests.conftest import ROOT
 
 BOOK = RuleBook.load()
 
@@ -49,3 +53,68 @@ def test_roles_and_severities() -> None:
     assert roles["honest"] >= 8
     assert roles["legitimacy"] >= 4
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.id) for rule in BOOK.rules.values())
+
+
+FLAGS = [rule for rule in BOOK.rules.values() if rule.role == "red_flag"]
+
+
+def test_all_seventy_red_flags_are_there_with_eight_examples_each() -> None:
+    assert len(FLAGS) == 70
+    assert Counter(rule.severity for rule in FLAGS) == {"high": 17, "medium": 36, "low": 17}
+    few = [rule.id for rule in FLAGS if len(rule.fires) < 8 or len(rule.silent) < 8]
+    assert few == []
+
+
+def test_every_source_is_used_and_has_an_address() -> None:
+    used = {source.key for rule in FLAGS for source in rule.sources}
+    assert used == BOOK.sources.keys()
+    assert all(source.url.startswith("http") and source.organisation and source.title for source in BOOK.sources.values())
+
+
+def test_no_rule_fires_wherever_another_fires_and_the_other_way_round(reader: StanceReader) -> None:
+    """Two rules that fire on exactly the same examples would be one."""
+    fired: dict[str, set[str]] = {rule.id: set() for rule in FLAGS if rule.patterns}
+    for text in {text for rule in FLAGS for text in rule.fires}:
+        for found in reader.read(Document.of(text)).flags:
+            fired.get(found.rule.id, set()).add(text)
+    same = [(a, b) for a in fired for b in fired if a < b and fired[a] == fired[b]]
+    assert same == []
+
+
+def test_what_a_page_leaves_out_is_told_and_does_not_count(reader: StanceReader) -> None:
+    rule = BOOK.rules["risk-not-mentioned"]
+    findings = reader.read(Document.of(rule.fires[0]))
+    assert rule.id in {found.rule.id for found in findings.flags}
+    assert rule.by_absence
+    assert rule.id not in rule_features(findings).points
+    with_risk = reader.read(Document.of(rule.fires[0] + "\n\nThe procedure carries risks such as infection and bleeding."))
+    assert rule.id not in {found.rule.id for found in with_risk.flags}
+
+
+SALE = "Our stem cell clinic treats ALS. Contact us for the price of our stem cell therapy.\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "quoted"),
+    [
+        ("We are open daily. Our stem cells cure ALS. Parking is free.", "cure-claim", "Our stem cells cure ALS."),
+        ("Results guaranteed", "guaranteed-improvement", "Results guaranteed"),
+        ("- no side effects\n- fast results", "no-risk-claim", "no side effects"),
+    ],
+)
+def test_the_span_is_the_telling_clause(reader: StanceReader, text: str, flag: str, quoted: str) -> None:
+    document = Document.of(SALE + text)
+    spans = [document.text[f.start : f.end] for f in reader.read(document).flags if f.rule.id == flag]
+    assert quoted in spans
+
+
+def test_one_sentence_may_carry_several_flags_and_each_once(reader: StanceReader) -> None:
+    text = "Our stem cells cure ALS, cure MS and have no side effects."
+    found = Counter(f.rule.id for f in reader.read(Document.of(text)).flags)
+    assert found["cure-claim"] == 1, "overlapping hits of one flag are one"
+    assert found["no-risk-claim"] == 1
+
+
+def test_the_page_of_rules_is_current() -> None:
+    page = (ROOT / "docs" / "RULES.md").read_text("utf-8")
+    assert page == rules_markdown(list(BOOK.rules.values())), "run: als-redflags rules --format markdown > docs/RULES.md"
