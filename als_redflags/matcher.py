@@ -190,6 +190,7 @@ class RuleMatcher:
         self.book = book
         self._nlp = spacy.blank("en")
         self._lexicons = _Lexicons(book.lexicons)
+        self._triggers: dict[str, set[str]] = {}
         self._phrases: dict[Phrases, str] = {}
         self._segments: dict[Any, int] = {}
         self._elements: list[Segment] = []  # of each segment; none for a spaCy token pattern
@@ -275,13 +276,18 @@ class RuleMatcher:
             raise RuleError(f"{owner[1]}: a pattern of numbers only needs a word beside them")
         return min(options, key=lambda words: sum(50 if w in _COMMON else 1 for w in words))
 
+    def _lexicon_triggers(self, name: str) -> set[str]:
+        if name not in self._triggers:
+            self._triggers[name] = {_rarest([w.lower() for w in split_words(e)]) for e in self.book.lexicons[name]}
+        return self._triggers[name]
+
     def _words_of(self, element: Element) -> list[str]:
         if isinstance(element, Word):
             words = set(element.forms)
         elif isinstance(element, Phrases):
             words = set(map(_rarest, element.entries))
         elif element.name in self.book.lexicons:
-            words = {_rarest([w.lower() for w in split_words(e)]) for e in self.book.lexicons[element.name]}
+            words = self._lexicon_triggers(element.name)
         else:
             words = set(_SHAPE_TRIGGERS.get(element.name, ()))
         # spaCy splits "cannot" in two

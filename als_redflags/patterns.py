@@ -23,6 +23,7 @@ pattern multiply its states). The rule engine finds segments with spaCy and join
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 from als_redflags.errors import RuleError
@@ -97,7 +98,8 @@ def split_words(text: str) -> list[str]:
 _Sequence = tuple[Element | int, ...]  # an int is a gap
 
 
-def parse(pattern: str) -> list[Chain]:
+@cache
+def parse(pattern: str) -> tuple[Chain, ...]:
     """Expand a pattern into its chains.
 
     >>> [chain.gaps for chain in parse("we * (cure|{heal}) ** {disease}")]
@@ -112,7 +114,7 @@ def parse(pattern: str) -> list[Chain]:
     sequences, position = _parse_sequence(tokens, 0, pattern)
     if position != len(tokens):
         raise RuleError(f"pattern {pattern!r}: {tokens[position]!r} is not opened")
-    return list(dict.fromkeys(_chain(sequence, pattern) for sequence in sequences))
+    return tuple(dict.fromkeys(_chain(sequence, pattern) for sequence in sequences))
 
 
 def _tokenise(pattern: str) -> list[str]:

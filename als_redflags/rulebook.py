@@ -191,10 +191,10 @@ class RuleBook:
         return tuple(sorted({rule.family for rule in self.rules.values() if rule.role == "red_flag"}))
 
 
-def chains(pattern: str | RawPattern, where: str) -> list[Chain]:
+def chains(pattern: str | RawPattern, where: str) -> tuple[Chain, ...]:
     """Chains of a compact pattern (none for a spaCy token pattern)."""
     if not isinstance(pattern, str):
-        return []
+        return ()
     try:
         return parse(pattern)
     except RuleError as error:

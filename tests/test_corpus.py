@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from als_redflags import corpus
+from als_redflags import corpus, diversity
 from als_redflags.errors import CorpusError
 from als_redflags.rulebook import RuleBook
 from tests.conftest import ROOT
@@ -78,3 +78,35 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
 def test_problems_of_a_corpus(tmp_path: Path, documents: list[object], problem: str) -> None:
     found = corpus.problems(corpus.read(write(tmp_path, *documents)), {"cure-claim"})
     assert any(problem in line for line in found), found
+
+
+def test_the_corpus_has_the_size_and_the_mix_that_were_planned() -> None:
+    labels = Counter(document.label for document in DOCUMENTS)
+    assert len(DOCUMENTS) >= 2000
+    assert 0.35 <= labels["redflag"] / len(DOCUMENTS) <= 0.5
+    assert labels["mild"] / len(DOCUMENTS) >= 0.1
+    for label in corpus.LABELS:
+        of_label = [document for document in DOCUMENTS if document.label == label]
+        assert sum(document.hard for document in of_label) >= 0.4 * len(of_label), label
+    assert sum(bool(document.spans) for document in DOCUMENTS) >= 600
+    short = [document for document in DOCUMENTS if len(corpus.words_of(document.text)) <= 45]
+    assert len(short) >= 400
+
+
+def test_about_a_third_of_what_names_a_disease_is_about_als() -> None:
+    named = [document.disease for document in DOCUMENTS if document.disease not in (None, "none", "other")]
+    assert named.count("als") >= 0.33 * len(named)
+
+
+def test_the_corpus_is_varied() -> None:
+    found = diversity.diversity(DOCUMENTS)
+    assert found.telltale_auroc < 0.85, "a few words give the label away"
+    assert found.likeness_across[1] < 0.5, "documents of different groups are too much alike"
+    for curve in found.types.values():
+        words, types = curve[1]
+        assert types / words > 0.2, "the vocabulary is too small"
+
+
+def test_the_coverage_page_is_current() -> None:
+    page = (ROOT / "data" / "COVERAGE.md").read_text("utf-8")
+    assert page == diversity.coverage_markdown(DOCUMENTS), "run: als-redflags corpus --format markdown > data/COVERAGE.md"
