@@ -171,8 +171,22 @@ def test_evaluate(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "1 redflag, 0 mild, 1 clean" in out
     assert "1 of 1 passages marked as discounted" in out
-    data = json.loads(run("evaluate", file, "--format", "json").stdout)
+    data = json.loads(run("evaluate", file, "--format", "json", "--spans").stdout)
     assert data["auroc"] == 1.0
+    assert data["discounted"] == [1, 1]
+    assert data["flags"]["cure-claim"]["against_spans"] == {"true_positive": 1, "false_positive": 0, "false_negative": 0}
+    quality = run("evaluate", file, "--rules").stdout.decode()
+    assert "found most often together with" in quality
+
+
+def test_corpus(run: Run, tmp_path: Path) -> None:
+    done = run("corpus", "--format", "markdown")
+    assert done.returncode == 0
+    assert done.stdout.decode().startswith("# Coverage of the corpus")
+    line = '{"id": "1", "text": "Our cells cure ALS.", "label": "redflag", "stratum": "s", "group": "g"}\n'
+    (tmp_path / "twice.jsonl").write_text(line * 2, "utf-8")
+    done = run("corpus", tmp_path, "--format", "markdown")
+    assert done.returncode == 1, "a corpus with problems is no success"
 
 
 def test_version_and_help(run: Run) -> None:
