@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ _HEADLINE = {
 }
 _SEVERITY_ORDER = {"high": 0, "medium": 1, "low": 2}
 _QUOTES_SHOWN = 3
+_MASKED = re.compile(r"\billness\b|[#@]")
 _QUOTE_CHARS = 240
 
 
@@ -53,7 +55,9 @@ def print_report(console: Console, report: Report, book: "RuleBook", *, show_dis
     for rule_id in sorted(by_id, key=lambda i: (_SEVERITY_ORDER[book.rules[i].severity or "low"], i)):
         parts += _flag(book.rules[rule_id], by_id[rule_id])
     if not by_id:
-        words = ", ".join(f"\u201c{term}\u201d" for term, weight in report.wording if weight > 0)
+        # terms with a mask in them ("illness @") mean nothing to a reader
+        plain = [term for term, weight in report.wording if weight > 0 and not _MASKED.search(term)]
+        words = ", ".join(f"\u201c{term}\u201d" for term in plain)
         if report.verdict is not Verdict.LOW and words:
             parts.append(Text(f"\nNo single claim stands out; the wording is that of sellers: {words}"))
         elif report.verdict is Verdict.LOW:
@@ -65,7 +69,7 @@ def print_report(console: Console, report: Report, book: "RuleBook", *, show_dis
         parts.append(Text(f"\nSigns of legitimacy, which sellers borrow too: {found}"))
     if report.next_steps:
         parts.append(Text("\nWhat to do next", style="bold"))
-        parts += [Padding(Text(f"- {step}"), (0, 0, 0, 2)) for step in report.next_steps]
+        parts += [Padding(Text(f"- {step}"), (0, 0, 0, 2), expand=False) for step in report.next_steps]
     parts.append(Text("\n" + " ".join(report.warnings), style="dim"))
     # evidence is plain text: square brackets in a page are no markup, and addresses must not be broken by colour
     console.print(Group(*parts), markup=False, highlight=False)
@@ -74,14 +78,16 @@ def print_report(console: Console, report: Report, book: "RuleBook", *, show_dis
 def _flag(rule: "Rule", occurrences: list[tuple[int, str]]) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(f"\n{rule.title}", style="bold") + Text(f"  [{rule.severity}, {rule.id}]", style="dim")]
     for line, quote in occurrences[:_QUOTES_SHOWN]:
-        parts.append(Padding(Text(f"line {line}: \u201c{_shorten(quote)}\u201d", style="red"), (0, 0, 0, 2)))
+        parts.append(Padding(Text(f"line {line}: \u201c{_shorten(quote)}\u201d", style="red"), (0, 0, 0, 2), expand=False))
     if len(occurrences) > _QUOTES_SHOWN:
-        parts.append(Padding(Text(f"and {len(occurrences) - _QUOTES_SHOWN} more"), (0, 0, 0, 2)))
+        parts.append(Padding(Text(f"and {len(occurrences) - _QUOTES_SHOWN} more"), (0, 0, 0, 2), expand=False))
     named = "; ".join(dict.fromkeys(source.organisation for source in rule.sources[:4]))
     more = len({source.organisation for source in rule.sources}) - len({s.organisation for s in rule.sources[:4]})
-    parts.append(Padding(Text(f"Why it matters: {rule.why}"), (0, 0, 0, 2)))
+    parts.append(Padding(Text(f"Why it matters: {rule.why}"), (0, 0, 0, 2), expand=False))
     if named:
-        parts.append(Padding(Text(f"Named by: {named}{f' and {more} more' if more > 0 else ''}", style="dim"), (0, 0, 0, 2)))
+        parts.append(
+            Padding(Text(f"Named by: {named}{f' and {more} more' if more > 0 else ''}", style="dim"), (0, 0, 0, 2), expand=False)
+        )
     return parts
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from als_redflags.matcher import Match, Owner, RuleMatcher, SentenceMatches
-from als_redflags.rulebook import STANCES, Cue, Rule
+from als_redflags.rulebook import STANCES, Cue, Rule, Spread
 from als_redflags.text import Block, Document
 
 Voice = Literal["seller", "reporter", "unclear"]
@@ -111,6 +111,7 @@ _OUTRIGHT = 3  # points of a claim that is one wherever it stands; the others ne
 _BARE_WORDS = 25  # a headline or a line of a list may leave its whole subject to the page around it
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
+_SPREAD_SENTENCES = 12  # a list in which the entries stand further apart is no list
 
 
 class StanceReader:
@@ -209,13 +210,8 @@ class StanceReader:
         self, document: Document, rule: Rule, lists: tuple[str, ...], run: list[SentenceMatches], headings: "_Headings"
     ) -> list[_Candidate]:
         assert rule.spread is not None
-        terms, groups = set(), set()
-        for found in run:
-            for name in lists:
-                for start, end in found.entries.get(name, ()):
-                    terms.add(" ".join(found.words[start:end]).lower())
-                    groups.add(name)
-        if len(terms) < rule.spread.terms or len(groups) < rule.spread.groups:
+        run = _shortest(run, rule.spread, lists)
+        if not run:
             return []
         start = document.sentences[run[0].sentence].start
         end = min(document.sentences[run[-1].sentence].end, start + _SPREAD_MAX_CHARS)
@@ -227,6 +223,18 @@ class StanceReader:
                 first, last = found.offsets(match.start, match.end)
                 discounts.append(_Discount(cue.stance, document.text[first:last], cue.sellers_too))
         return [_Candidate(rule, start, end, run[0].sentence, tuple(discounts))]
+
+
+def _shortest(run: list[SentenceMatches], spread: Spread, lists: tuple[str, ...]) -> list[SentenceMatches]:
+    """The first of the shortest parts of a run of sentences that name enough entries of enough lists; empty if none does."""
+    for size in range(1, min(len(run), _SPREAD_SENTENCES) + 1):
+        for first in range(len(run) - size + 1):
+            part = run[first : first + size]
+            found = [(name, f, span) for f in part for name in lists for span in f.entries.get(name, ())]
+            terms = {" ".join(f.words[start:end]).lower() for _, f, (start, end) in found}
+            if len(terms) >= spread.terms and len({name for name, _, _ in found}) >= spread.groups:
+                return part
+    return []
 
 
 class _Headings:
