@@ -24,7 +24,7 @@ from als_redflags.text import Document
 
 Owner = tuple[str, str]  # (kind, id); the kinds are those of _EVIDENCE, "unless", "cue", and the frames
 # Kinds for which a sentence is kept although no other kind is found in it.
-_EVIDENCE = ("rule", "on_offer", "spread", "topic", "short_topic", "named", "present", "absent")
+_EVIDENCE = ("rule", "on_offer", "spread", "topic", "short_topic", "lawful", "named", "present", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +299,10 @@ class RuleMatcher:
         starts = [sentence.start for sentence in document.sentences]
         lower = document.lower
         for number, start, end in self._automaton.find_matches_as_indexes(lower, overlapping=True):
-            # a trigger inside a longer word is none, but "n't" and "'re" hang on their word
+            # a trigger inside a longer word is none, but "n't" and "'re" hang on their word, and "would" stands in "wouldn't"
             if lower[start].isalpha() and start and lower[start - 1].isalpha() and lower[start:end] != "n't":
                 continue
-            if end < len(lower) and lower[end - 1].isalpha() and lower[end].isalpha():
+            if end < len(lower) and lower[end - 1].isalpha() and lower[end].isalpha() and lower[end : end + 3] != "n't":
                 continue
             where = bisect_right(starts, start) - 1
             if where >= 0:

@@ -21,7 +21,7 @@ SEVERITY_POINTS = {"high": 3, "medium": 2, "low": 1}
 STANCES = ("negated", "attributed", "warned", "asked", "hypothetical", "historical", "quoted", "accepted_care", "other_seller")
 
 # What a sentence can hold besides rules and cues; stance.yaml says what each is for.
-FRAMES = ("topic", "short_topic", "break", "rhetorical")
+FRAMES = ("topic", "short_topic", "lawful", "break", "rhetorical")
 
 RawPattern = list[dict[str, Any]]  # a spaCy Matcher token pattern, given as it is
 

@@ -134,10 +134,11 @@ class StanceReader:
 
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
         honest = [c for c in merged if c.rule.role == "honest"]
-        voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}), document.n_words)
-        topic = _topic(document, sentences)
+        n_words = _own_words(document, merged)
+        voice = _voice(len({c.rule.id for c in offers}), len({c.rule.id for c in honest}), n_words)
+        topic = _topic(sentences, n_words)
         frame = document.text[honest[0].start : honest[0].end] if honest else None
-        settled = [c.settle(voice, topic, frame, long=document.n_words >= _SHORT_WORDS) for c in merged]
+        settled = [c.settle(voice, topic, frame, long=n_words >= _SHORT_WORDS) for c in merged]
         if voice == "seller" and topic == "treatment":
             settled += self._page_conditions(document, sentences, offers[0])
         return Findings(tuple(sorted(settled, key=lambda f: f.start)), voice, topic)
@@ -328,11 +329,25 @@ def _voice(offers: int, honest: int, n_words: int) -> Voice:
     return "unclear"
 
 
-def _topic(document: Document, sentences: list[SentenceMatches]) -> Topic:
+def _own_words(document: Document, candidates: list[_Candidate]) -> int:
+    """Words of the sentences that hold neither a claim nor a credential.
+
+    What is asked of long texts only must not be asked because somebody added one more claim or disclaimer.
+    """
+    marked = {c.sentence for c in candidates if c.rule.role == "red_flag" or c.rule.credential}
+    return sum(
+        document.text.count(" ", sentence.start, sentence.end) + 1
+        for index, sentence in enumerate(document.sentences)
+        if index not in marked
+    )
+
+
+def _topic(sentences: list[SentenceMatches], n_words: int) -> Topic:
     if any(found.of("topic") for found in sentences):
         return "treatment"
-    bare = document.n_words < _BARE_WORDS
-    if bare or (document.n_words < _SHORT_WORDS and any(found.of("short_topic") for found in sentences)):
+    if any(found.of("lawful") for found in sentences):
+        return "none"
+    if n_words < _BARE_WORDS or (n_words < _SHORT_WORDS and any(found.of("short_topic") for found in sentences)):
         return "illness"
     return "none"
 
