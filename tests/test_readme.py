@@ -50,3 +50,11 @@ def test_the_commands_of_the_readme_run(run: Run, tmp_path: Path, line: str) -> 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
 def test_links_lead_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
+
+
+def test_the_figures_are_those_of_the_model_card() -> None:
+    card = (ROOT / "models" / "MODEL_CARD.md").read_text("utf-8").splitlines()
+    section = README.split("## How well it does")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(rows) >= 8
+    assert [row for row in rows if row not in card] == []
