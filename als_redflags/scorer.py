@@ -27,8 +27,9 @@ _WINDOW_WORDS = 300
 _CHUNK = 32
 _MODEL_RANGE = 6.0  # logits: beyond, the words alone have no more to say
 _WORDING_SHOWN = 8
-# A bundle of signs of legitimacy counts only without these; see the tokenism caveat of Sipp et al. 2017.
-_BUNDLE = 3
+# Signs of legitimacy count only as a bundle (real limits on who may take part, and no cost), only without the flags below, and a
+# credential is none of them; see the caveat on tokens of Sipp et al. 2017.
+_BUNDLE = 2
 _SPOILS_BUNDLE = frozenset(
     {
         "pay-to-participate",
@@ -74,7 +75,7 @@ def rule_features(findings: Findings) -> Features:
             points[rule_id] = (family, own / total)
     offers = len({f.rule.id for f in findings.of("offer")})
     honest = len({f.rule.id for f in findings.of("honest")})
-    signs = len({f.rule.id for f in findings.of("legitimacy")})
+    signs = len({f.rule.id for f in findings.of("legitimacy") if not f.rule.credential})
     values["treatment named"] = 1.0 if findings.topic == "treatment" else 0.0
     values["offer"] = 1.0 - 2.0 ** (-offers / 2.0)
     values["honest"] = 1.0 - 2.0 ** (-honest / 2.0) if findings.voice != "seller" else 0.0

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from als_redflags import Scorer
 from als_redflags.matcher import RuleMatcher
 from als_redflags.rulebook import RuleBook
 from als_redflags.stance import StanceReader
+
+# the same examples on every run: a property that fails does so for everybody
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
