@@ -330,7 +330,7 @@ class RuleMatcher:
         lower = [word.lower() for word in words]
         entries = self._entries(words, lower, spans, document.lower[sentence.start : sentence.end], sentence.start)
         result = SentenceMatches(where, spans, words, entries=entries)
-        places: _Places = {**entries}
+        places: _Places = {name: list(found) for name, found in entries.items()}
         for position, word in enumerate(lower):
             places.setdefault(word, []).append((position, position + 1))
         possible: dict[int, bool] = {}
@@ -378,7 +378,7 @@ class RuleMatcher:
         return entries
 
 
-_Places = dict[str, list[tuple[int, int]]]  # where words and entries stand, in tokens; names of lexicons are no words of text
+_Places = dict[str, list[tuple[int, int]]]  # where words and entries stand, in tokens
 
 
 def _adjacent(elements: Segment, places: _Places) -> bool:
