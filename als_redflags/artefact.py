@@ -72,7 +72,7 @@ def save(folder: Path, text_model: TextModel, header: dict[str, Any]) -> None:
     """Write ``redflags.npz`` and ``redflags.json``; ``header`` gets format and hash."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = folder / "redflags.npz"
-    names = np.array(list(text_model.vocabulary), dtype=np.str_)
+    names = np.array([term if isinstance(term, str) else " ".join(term) for term in text_model.vocabulary], dtype=np.str_)
     np.savez_compressed(
         arrays,
         terms=names,
@@ -111,7 +111,7 @@ def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
         with np.load(arrays_file, allow_pickle=False) as arrays:
             names = arrays["terms"].tolist()
             text_model = TextModel(
-                dict(zip(names, range(len(names)), strict=True)),
+                {tuple(name.split(" ")) if " " in name else name: number for number, name in enumerate(names)},
                 arrays["idf"].astype(np.float64),
                 arrays["coef"].astype(np.float64),
                 float(arrays["intercept"][0]),

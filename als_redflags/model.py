@@ -5,8 +5,7 @@ stands between a text and its score. ``terms`` is the analyser of both: scikit-l
 """
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -16,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from als_redflags.rulebook import load_lexicons
-
-_TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?|[$\u20ac\u00a3\u20b9%?!]|\d[\d.,]*")
-_SENTENCE_GAP = re.compile(r"(?<=[.!?])\s+|\n+")
+from als_redflags.text import Document
+from als_redflags.words import split
 
 # What the model must not learn: our invented prices, dates, places and the choice of diseases. A clinic in Panama is no better or
 # worse than one in Ohio, honest pages are about ALS too, and numbers are the rules' business.
-_PLACES = frozenset(
+_PLACE = dict.fromkeys(
     "mexico mexican tijuana cancun panama panamanian costa rica colombia colombian bogota medellin cayman bahamas dominican "
     "turkey turkish istanbul ukraine ukrainian kyiv kiev georgia georgian tbilisi russia russian moscow india indian delhi "
     "mumbai bangalore chennai kerala thailand thai bangkok china chinese beijing malaysia malaysian germany german dubai "
@@ -31,7 +29,8 @@ _PLACES = frozenset(
     "britain british uk usa us american america australia australian canada canadian florida texas california ohio nevada "
     "arizona utah colorado york boston chicago houston dallas miami orlando tampa vegas angeles diego denver phoenix atlanta "
     "seattle toronto vancouver sydney melbourne italy italian france french greece greek poland polish europe european asia "
-    "asian africa african".split()
+    "asian africa african".split(),
+    "@",
 )
 
 
@@ -40,47 +39,63 @@ _ILLNESS = "illness"
 _AMBIGUOUS = frozenset({"ed", "aids", "cp", "amd", "msa"})
 
 
+_KEPT_SIGNS = frozenset("$\u20ac\u00a3\u20b9%?!")
+
+
 @cache
 def _diseases() -> dict[str, list[tuple[str, ...]]]:
     """Names of diseases as runs of words, longest first, by their first word."""
     lexicons, _ = load_lexicons(Path(str(files("als_redflags"))) / "rules" / "lexicon")
     found: dict[str, list[tuple[str, ...]]] = {}
     for entry in lexicons["disease"]:
-        words = tuple(_TOKEN.findall(entry.lower()))
+        words = tuple(split(entry))
         if words and entry.lower() not in _AMBIGUOUS:
             found.setdefault(words[0], []).append(words)
     return {first: sorted(runs, key=len, reverse=True) for first, runs in found.items()}
 
 
-def _mask(words: list[str]) -> list[str]:
-    diseases = _diseases()
-    masked: list[str] = []
+def _name_illness(words: list[str], diseases: dict[str, list[tuple[str, ...]]]) -> list[str]:
+    named: list[str] = []
     position = 0
     while position < len(words):
-        word = words[position]
-        for run in diseases.get(word, ()):
+        for run in diseases.get(words[position], ()):
             if tuple(words[position : position + len(run)]) == run:
-                masked.append(_ILLNESS)
+                named.append(_ILLNESS)
                 position += len(run)
                 break
         else:
-            masked.append("#" if word[0].isdigit() else "@" if word in _PLACES else word)
+            named.append(words[position])
             position += 1
-    return masked
+    return named
 
 
-def terms(text: str, ngram: int = 2) -> list[str]:
-    """Words and word pairs of a text; numbers become ``#``, places ``@``, diseases ``illness``; pairs do not cross sentence ends.
+def masked(words: list[str]) -> list[str]:
+    """Words of a sentence as the model reads them: numbers ``#``, places ``@``, diseases ``illness``, no punctuation.
 
-    >>> terms("We treat ALS in 3 days!")
-    ['we', 'treat', 'illness', 'in', '#', 'days', '!', 'we treat', 'treat illness', 'illness in', 'in #', '# days', 'days !']
+    >>> masked(["we", "treat", "als", "in", "3", "days", ",", "not", "years", "!"])
+    ['we', 'treat', 'illness', 'in', '#', 'days', 'not', 'years', '!']
     """
-    found: list[str] = []
-    for part in _SENTENCE_GAP.split(text.lower().replace("\u2019", "'") + "\n"):
-        words = _mask(_TOKEN.findall(part))
+    diseases = _diseases()
+    if not diseases.keys().isdisjoint(words):
+        words = _name_illness(words, diseases)
+    return [_PLACE.get(w, w) if w[0].isalpha() else "#" if w[0].isdigit() else w for w in words if w[-1].isalnum() or w in _KEPT_SIGNS]
+
+
+Term = str | tuple[str, str]  # a word or a pair of words
+
+
+def terms(document: Document, ngram: int = 2) -> list[Term]:
+    """Words and word pairs of a document; pairs do not cross the ends of sentences.
+
+    >>> terms(Document.of("We treat ALS. No cure"))
+    ['we', 'treat', 'illness', ('we', 'treat'), ('treat', 'illness'), 'no', 'cure', ('no', 'cure')]
+    """
+    found: list[Term] = []
+    for sentence in document.words:
+        words = masked(sentence)
         found += words
-        for n in range(2, ngram + 1):
-            found += [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
+        if ngram > 1:
+            found += zip(words, words[1:], strict=False)
     return found
 
 
@@ -93,36 +108,80 @@ class TextModel:
 
     Attributes
     ----------
-    vocabulary : dict of str to int, the index of each term
+    vocabulary : dict of terms (a word, or a tuple of two) to int, the index of each term
     idf : ndarray of shape (n_terms,), inverse document frequencies
     coef : ndarray of shape (n_terms,), weights in logits
     intercept : float, in logits
     """
 
-    vocabulary: dict[str, int]
+    vocabulary: dict[Term, int]
     idf: NDArray[np.float64]
     coef: NDArray[np.float64]
     intercept: float
 
-    def known(self, text: str) -> set[int]:
-        """Indices of the known terms that occur in ``text``."""
-        return {self.vocabulary[term] for term in terms(text) if term in self.vocabulary}
+    def known(self, sentences: Iterable[list[str]]) -> set[int]:
+        """Indices of the known terms in sentences, each a list of words as :func:`als_redflags.words.split` gives them."""
+        find = self.vocabulary.get
+        found: set[int | None] = set()
+        for sentence in sentences:
+            words = masked(sentence)
+            found.update(map(find, words))
+            found.update(map(find, zip(words, words[1:], strict=False)))
+        found.discard(None)
+        return found  # type: ignore[return-value]  # None was discarded
 
-    def weights(self, known: set[int]) -> Iterator[tuple[str, float]]:
-        """The share of each term in the logit, in logits."""
-        if known:
-            index, shares = self._shares(known)
-            yield from zip((self._names[i] for i in index.tolist()), shares.tolist(), strict=True)
+    def reading(self) -> "Reading":
+        """An empty text, to be read piece by piece."""
+        return Reading(self)
 
     def logit(self, known: set[int]) -> float:
         """Log-odds that a text with these terms is red-flag marketing, by its words alone."""
-        return self.intercept + (math.fsum(self._shares(known)[1].tolist()) if known else 0.0)
+        reading = Reading(self)
+        reading.add(known)
+        return reading.logit
 
-    def _shares(self, known: set[int]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        index = np.array(sorted(known), dtype=np.intp)
-        tfidf = self.idf[index]
-        return index, tfidf / math.sqrt(float(tfidf @ tfidf)) * self.coef[index]
+    def weights(self, known: set[int], most: int | None = None) -> list[tuple[str, float]]:
+        """The share of each term in the logit, in logits; those that move it most come first."""
+        norm = math.sqrt(sum(map(self._squares.__getitem__, known)))
+        chosen = sorted(known, key=self._ranks.__getitem__)[:most]
+        return [(self._names[i], self._products[i] / norm) for i in chosen]
 
     @cached_property
     def _names(self) -> list[str]:
-        return list(self.vocabulary)
+        return [term if isinstance(term, str) else " ".join(term) for term in self.vocabulary]
+
+    # As lists of Python numbers: a text holds a few hundred terms, too few to be worth the way into NumPy and back
+    @cached_property
+    def _squares(self) -> list[float]:
+        return (self.idf**2).tolist()
+
+    @cached_property
+    def _products(self) -> list[float]:
+        return (self.idf * self.coef).tolist()
+
+    @cached_property
+    def _ranks(self) -> list[int]:
+        order = np.argsort(-np.abs(self.idf * self.coef), kind="stable")
+        ranks = np.empty(len(order), dtype=np.intp)
+        ranks[order] = np.arange(len(order))
+        return ranks.tolist()
+
+
+class Reading:
+    """The logit of a text that is read piece by piece: each piece costs what it adds."""
+
+    def __init__(self, model: TextModel) -> None:
+        self._model = model
+        self._square = 0.0
+        self._product = 0.0
+        self.known: set[int] = set()
+
+    def add(self, known: set[int]) -> None:
+        new = known - self.known
+        self.known |= new
+        self._square += math.fsum(map(self._model._squares.__getitem__, new))
+        self._product += math.fsum(map(self._model._products.__getitem__, new))
+
+    @property
+    def logit(self) -> float:
+        return self._model.intercept + (self._product / math.sqrt(self._square) if self.known else 0.0)

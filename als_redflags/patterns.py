@@ -27,6 +27,7 @@ from functools import cache
 from itertools import product
 
 from als_redflags.errors import RuleError
+from als_redflags.words import split
 
 GAPS = {"*": 3, "**": 8}
 SHAPES = ("number", "percent", "money", "fee", "registry")
@@ -66,33 +67,6 @@ class Chain:
 
     segments: tuple[Segment, ...]
     gaps: tuple[int, ...]
-
-
-_SEPARATORS = str.maketrans(dict.fromkeys('-/()[]{}"*#|_<>\u2013\u2014\u2022\u00b7', " "))
-_CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|re|ve|ll|d|m))$", re.IGNORECASE)
-
-
-def separate(text: str) -> str:
-    """Replace hyphens, slashes, quotes, brackets and bullets by spaces; the length stays the same."""
-    return text.translate(_SEPARATORS)
-
-
-def split_words(text: str) -> list[str]:
-    """Split pattern and lexicon text as spaCy's English tokenizer splits the running text.
-
-    >>> split_words("Lou Gehrig's stem-cell")
-    ['Lou', 'Gehrig', "'s", 'stem', 'cell']
-    """
-    words: list[str] = []
-    for word in separate(text).split():
-        contraction = _CONTRACTION.match(word)
-        if contraction:
-            words += contraction.groups()
-        elif word.lower() == "cannot":
-            words += [word[:3], word[3:]]
-        else:
-            words.append(word)
-    return words
 
 
 _Sequence = tuple[Element | int, ...]  # an int is a gap
@@ -189,7 +163,7 @@ def _elements(token: str, pattern: str) -> _Sequence:
         if token[1:-1] not in SHAPES:
             raise RuleError(f"pattern {pattern!r}: {token} is unknown; there are <{'>, <'.join(SHAPES)}>")
         return (Label(token[1:-1]),)
-    return tuple(Word(frozenset({word.lower()})) for word in split_words(token))
+    return tuple(Word(frozenset({word})) for word in split(token))
 
 
 def _chain(sequence: _Sequence, pattern: str) -> Chain:

@@ -1,6 +1,7 @@
 """From text to Report: rule layer and text model joined by the combiner."""
 
 import math
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from als_redflags import artefact
 from als_redflags.artefact import Artefact
 from als_redflags.matcher import RuleMatcher
-from als_redflags.model import TextModel
+from als_redflags.model import Reading, TextModel
 from als_redflags.report import Discounted, Flag, Report, Signal, Verdict
 from als_redflags.rulebook import RuleBook
 from als_redflags.stance import Finding, Findings, StanceReader
@@ -40,7 +41,8 @@ _SPOILS_BUNDLE = frozenset(
         "reverse-or-halt-claim",
     }
 )
-_ENGLISH = frozenset("the and of to in is for with that are your you our we a on as it be or by from this not an at".split())
+_LETTER = re.compile(r"[^\W\d_]")
+_FOREIGN_LETTER = re.compile(r"[^\W\d_\x00-\x7f]")
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,10 @@ def rule_features(findings: Findings) -> Features:
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a text for the model: its plain sentences, and the sentences in which a red flag is asserted."""
+    """A piece of a text for the model: the words of its plain sentences, and of those in which a red flag is asserted."""
 
-    plain: str
-    flagged: tuple[str, ...]
+    plain: list[list[str]]
+    flagged: list[list[str]]
 
 
 def windows(document: Document, findings: Findings) -> list[Window]:
@@ -100,27 +102,23 @@ def windows(document: Document, findings: Findings) -> list[Window]:
     """
     flagged = _sentences_of(document, findings.flags)
     skipped = _sentences_of(document, [f for f in findings.all if f.rule.credential]) - flagged
-    pieces: list[tuple[list[str], list[str]]] = [([], [])]
-    words = 0
-    for index, sentence in enumerate(document.sentences):
-        if index in skipped:
-            continue
-        text = document.text[sentence.start : sentence.end]
+    pieces = [Window([], [])]
+    size = 0
+    for index, words in enumerate(document.words):
         if index in flagged:
-            pieces[-1][1].append(text)
-            continue
-        size = text.count(" ") + 1
-        if words and words + size > _WINDOW_WORDS:
-            pieces.append(([], []))
-            words = 0
-        pieces[-1][0].append(text)
-        words += size
-    return [Window("\n".join(plain), tuple(claims)) for plain, claims in pieces]
+            pieces[-1].flagged.append(words)
+        elif index not in skipped:
+            if size and size + len(words) > _WINDOW_WORDS:
+                pieces.append(Window([], []))
+                size = 0
+            pieces[-1].plain.append(words)
+            size += len(words)
+    return pieces
 
 
 def _sentences_of(document: Document, findings: list[Finding]) -> set[int]:
     """Indices of the sentences that hold one of the findings."""
-    starts = [sentence.start for sentence in document.sentences]
+    starts = document.sentence_starts
     return {
         index
         for finding in findings
@@ -137,12 +135,13 @@ def text_logit(model: TextModel, pieces: list[Window]) -> float:
     """
     logits = []
     for piece in pieces:
-        known = model.known(piece.plain)
-        readings = [model.logit(known)]
+        reading = Reading(model)
+        reading.add(model.known(piece.plain))
+        highest = reading.logit
         for claim in piece.flagged:
-            known |= model.known(claim)
-            readings.append(model.logit(known))
-        logits.append(max(readings))
+            reading.add(model.known([claim]))
+            highest = max(highest, reading.logit)
+        logits.append(highest)
     return clip((max(logits) + math.fsum(logits) / len(logits)) / 2)
 
 
@@ -258,12 +257,12 @@ class Scorer:
     def _insufficient(self, document: Document) -> str | None:
         if document.n_words < MIN_WORDS:
             return f"the text has {document.n_words} words; at least {MIN_WORDS} are needed"
-        letters = [c for c in document.lower if c.isalpha()]
-        if sum(c.isascii() for c in letters) < 0.7 * max(len(letters), 1):
+        foreign = len(_FOREIGN_LETTER.findall(document.lower))
+        if foreign and foreign > 0.3 * len(_LETTER.findall(document.lower)):
             return "the text does not seem to be English"
-        words = document.lower.split()
-        known = sum(w in _ENGLISH for w in words) + sum(w.strip(".,:;!?()") in self.trained.text_model.vocabulary for w in words)
-        if len(words) >= 12 and known < 0.35 * len(words):
+        words = [word for sentence in document.words for word in sentence if word.isalnum()]
+        known = sum(map(self.trained.text_model.vocabulary.__contains__, words))
+        if not words or (len(words) >= 12 and known < 0.5 * len(words)):
             return "the text does not seem to be English"
         return None
 
@@ -297,7 +296,6 @@ class Scorer:
             return base
         occurrences = Counter(finding.rule.id for finding in findings.flags)
         model = self.trained.text_model
-        weights = sorted(model.weights(model.known(document.text)), key=lambda pair: -abs(pair[1]))
         return Report(
             source,
             score,
@@ -313,7 +311,7 @@ class Scorer:
             discounted=tuple(Discounted(**_evidence(document, f), stance=f.stance, cue=f.cue or "") for f in findings.discounted),
             contributions=contributions,
             legitimacy=tuple(_signal(document, f) for f in findings.of("legitimacy")),
-            wording=tuple(weights[:_WORDING_SHOWN]),
+            wording=tuple(model.weights(model.known(document.words), _WORDING_SHOWN)),
             voice=findings.voice,
         )
 

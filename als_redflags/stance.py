@@ -12,7 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
-from als_redflags.matcher import Match, Owner, RuleMatcher, SentenceMatches
+from als_redflags.compiled import Owner
+from als_redflags.matcher import Match, RuleMatcher, SentenceMatches
 from als_redflags.rulebook import STANCES, Cue, Rule, Spread
 from als_redflags.text import Block, Document
 
@@ -125,10 +126,12 @@ class StanceReader:
     def read(self, document: Document) -> Findings:
         """Find every rule in ``document`` and say who asserts it."""
         sentences = self.matcher.sentences(document)
-        headings = _Headings(self, document)
+        headings = _Headings(self, document, sentences)
         candidates: list[_Candidate] = []
         for found in sentences:
-            candidates += self._candidates(document, found, headings)
+            claims = [*found.of("rule"), *found.of("on_offer")]
+            if claims:
+                candidates += self._candidates(document, found, claims, headings)
         candidates += self._spreads(document, sentences, headings)
         merged = _without_borrowed_honesty(_merge(candidates))
 
@@ -145,18 +148,22 @@ class StanceReader:
 
     def _page_conditions(self, document: Document, sentences: list[SentenceMatches], offer: _Candidate) -> list[Finding]:
         """Rules about a whole page that sells; their evidence is the first offer on it."""
+        rules = [rule for rule in self.matcher.book.rules.values() if rule.page and document.n_words >= rule.page.min_words]
+        if not rules:
+            return []
         met = {match.owner for found in sentences for kind in ("named", "present", "absent") for match in found.of(kind)}
         return [
             Finding(rule, offer.start, offer.end, "asserted")
-            for rule in self.matcher.book.rules.values()
+            for rule in rules
             if rule.page
-            and document.n_words >= rule.page.min_words
             and all(("named", name) in met for name in rule.page.names)
             and (not rule.page.present or ("present", rule.id) in met)
             and ("absent", rule.id) not in met
         ]
 
-    def _candidates(self, document: Document, found: SentenceMatches, headings: "_Headings") -> list[_Candidate]:
+    def _candidates(
+        self, document: Document, found: SentenceMatches, claims: list[Match], headings: "_Headings"
+    ) -> list[_Candidate]:
         sentence = document.sentences[found.sentence]
         cues = self._live_cues(found)
         breaks = [match.start for match in found.of("break")]
@@ -164,7 +171,6 @@ class StanceReader:
         by_block = headings.discounts(sentence.block)
         asked = document.text[sentence.end - 1] == "?" and not found.of("rhetorical")
         candidates = []
-        claims = [*found.of("rule"), *found.of("on_offer")]
         for match in _tightest(claims):
             rule = self.matcher.book.rules[match.owner[1]]
             discounts = []
@@ -199,7 +205,7 @@ class StanceReader:
                 continue
             lists = self.matcher.book.includes[rule.spread.lexicon]
             run: list[SentenceMatches] = []
-            for found in [*(s for s in sentences if rule.spread.lexicon in s.entries), None]:
+            for found in [*(s for s in sentences if ("spread", rule.id) in {match.owner for match in s.of("spread")}), None]:
                 if found is not None and (not run or found.sentence - run[-1].sentence <= _SPREAD_DISTANCE):
                     run.append(found)
                     continue
@@ -231,8 +237,8 @@ def _shortest(run: list[SentenceMatches], spread: Spread, lists: tuple[str, ...]
     for size in range(1, min(len(run), _SPREAD_SENTENCES) + 1):
         for first in range(len(run) - size + 1):
             part = run[first : first + size]
-            found = [(name, f, span) for f in part for name in lists for span in f.entries.get(name, ())]
-            terms = {" ".join(f.words[start:end]).lower() for _, f, (start, end) in found}
+            found = [(name, f, span) for f in part for name in lists for span in f.entries(name)]
+            terms = {" ".join(f.words[start:end]) for _, f, (start, end) in found}
             if len(terms) >= spread.terms and len({name for name, _, _ in found}) >= spread.groups:
                 return part
     return []
@@ -241,9 +247,10 @@ def _shortest(run: list[SentenceMatches], spread: Spread, lists: tuple[str, ...]
 class _Headings:
     """Discounts that the heading of a block, and the heading of that heading, lay on the block."""
 
-    def __init__(self, reader: StanceReader, document: Document) -> None:
+    def __init__(self, reader: StanceReader, document: Document, sentences: list[SentenceMatches]) -> None:
         self._reader = reader
         self._document = document
+        self._sentences = sentences
         self._by_block: dict[int, list[int]] = defaultdict(list)
         for index, sentence in enumerate(document.sentences):
             self._by_block[sentence.block].append(index)
@@ -261,8 +268,8 @@ class _Headings:
         document, found = self._document, []
         # the last sentence of a long lead-in is the one that announces the list
         for sentence in self._by_block[block][-1:]:
-            for cue_id in self._reader.matcher.cues(document, sentence):
-                cue = self._reader._cues[cue_id]
+            for match in self._sentences[sentence].of("cue"):
+                cue = self._reader._cues[match.owner[1]]
                 if cue.scope == "heading":
                     span = document.sentences[sentence]
                     found.append(_Discount(cue.stance, document.text[span.start : span.end], cue.sellers_too))

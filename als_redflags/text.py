@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from als_redflags.words import splitter
+
 _QUOTES = {
     "\u2018": "'",
     "\u2019": "'",
@@ -29,41 +31,42 @@ _QUOTES = {
     "\u2033": '"',
 }
 
-# One alternative a kind of change; the name of the group says which.
+_INVISIBLE = "\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+_SPACES = "\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\x00-\x08\x0e-\x1f\x7f"
+# full-width letters, ligatures and mathematical letters: compatibility forms of plain letters
+_COMPATIBLE = "\uff01-\uff5e\ufb00-\ufb06\U0001d400-\U0001d7ff"
+
+
+def _members(ranges: str) -> Iterator[str]:
+    for match in re.finditer(r"(.)-(.)|.", ranges, re.DOTALL):
+        first, last = match.groups()
+        yield from map(chr, range(ord(first), ord(last) + 1)) if first else match.group()
+
+
+# What a character becomes. Soft hyphens, zero-width and bidirectional marks hide words from a matcher; a character whose lower
+# case is longer than itself would shift offsets in lower-cased text.
+_REPLACEMENTS = {
+    **dict.fromkeys(_members(_INVISIBLE), ""),
+    **dict.fromkeys(_members(_SPACES), " "),
+    **{char: unicodedata.normalize("NFKC", char) for char in _members(_COMPATIBLE)},
+    **dict.fromkeys(map(chr, range(0xD800, 0xE000)), "\ufffd"),
+    **_QUOTES,
+    **dict.fromkeys("\r\x0b\x0c\x85\u2028\u2029", "\n"),
+    "\u2010": "-",
+    "\u2011": "-",
+    "\u2026": "...",
+    "\u0130": "I",
+    "\r\n": "\n",
+}
+# Anything that is not plain ASCII, and the end of a sentence that was glued to the next one ("It works.We offer"). One set of
+# characters comes first, because a search for it runs through ordinary text at the speed of C.
 _CHANGES = re.compile(
-    r"(?P<newline>\r\n?|[\x0b\x0c\x85\u2028\u2029])"
-    # soft hyphen, zero-width and bidirectional marks, word joiner, byte-order mark: they hide words from a matcher
-    r"|(?P<invisible>[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+)"
-    r"|(?P<space>[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\x00-\x08\x0e-\x1f\x7f]+)"
-    r"|(?P<quote>[\u2018-\u201f\u2032\u2033\u00b4\u00ab\u00bb`])"
-    r"|(?P<hyphen>[\u2010\u2011])"
-    r"|(?P<ellipsis>\u2026)"
-    # full-width letters, ligatures and mathematical letters: compatibility forms of plain letters
-    r"|(?P<compat>[\uff01-\uff5e\ufb00-\ufb06\U0001d400-\U0001d7ff])"
-    # a character whose lower case is longer than itself would shift offsets in lower-cased text
-    r"|(?P<dotted>\u0130)"
-    r"|(?P<surrogate>[\ud800-\udfff])"
-    # "It works.We offer": scraped pages lose the space between two sentences
-    r"|(?P<glued>(?<=[^\W\d_]{2}[.!?])(?=[A-Z][a-z]))"
+    r"""[^\n "-\-/->@-_a-~](?:(?<=\r)\n|(?<![.!?])|(?<=[^\W\d_]{2}[.!?])(?=[A-Z][a-z]))"""
 )
 
 
-def _replacement(match: re.Match[str]) -> str:
-    kind, found = match.lastgroup, match.group()
-    if kind == "quote":
-        return _QUOTES[found]
-    if kind == "compat":
-        return unicodedata.normalize("NFKC", found)
-    return {
-        "newline": "\n",
-        "invisible": "",
-        "space": " ",
-        "hyphen": "-",
-        "ellipsis": "...",
-        "dotted": "I",
-        "surrogate": "\ufffd",
-        "glued": " ",
-    }[kind or ""]
+def _replacement(found: str) -> str:
+    return found + " " if found in ".!?" else _REPLACEMENTS.get(found, found)
 
 
 class OffsetMap:
@@ -107,7 +110,7 @@ def clean(source: str) -> tuple[str, OffsetMap]:
     pieces: list[str] = []
     length = position = 0
     for match in _CHANGES.finditer(source):
-        new = _replacement(match)
+        new = _replacement(match.group())
         if new == match.group():
             continue
         if match.start() > position:
@@ -268,9 +271,6 @@ def _sentence_end(text: str, start: int, limit: int) -> int:
     return space if space > start else start + _MAX_SENTENCE_CHARS
 
 
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d[\d.,]*")
-
-
 @dataclass(frozen=True)
 class Document:
     """A text made ready for matching.
@@ -306,8 +306,30 @@ class Document:
         return "".join(c.lower() if len(c.lower()) == 1 else c for c in self.text)
 
     @cached_property
+    def words(self) -> list[list[str]]:
+        """The words of each sentence, in lower case."""
+        lower = self.lower
+        split = splitter(lower).findall
+        return [split(lower, sentence.start, sentence.end) for sentence in self.sentences]
+
+    @cached_property
+    def sentence_starts(self) -> list[int]:
+        return [sentence.start for sentence in self.sentences]
+
+    def word_spans(self, sentence: int) -> list[tuple[int, int]]:
+        """Offsets in ``text`` of the words of a sentence."""
+        lower, spans = self.lower, []
+        place = self.sentences[sentence].start
+        for word in self.words[sentence]:
+            place = lower.index(word, place)
+            spans.append((place, place + len(word)))
+            place += len(word)
+        return spans
+
+    @cached_property
     def n_words(self) -> int:
-        return sum(1 for _ in _WORD.finditer(self.text))
+        """Words between white space, as ``wc -w`` counts them."""
+        return len(self.text.split())
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Offsets in ``source`` of the span ``[start, end)`` of ``text``."""
@@ -315,4 +337,8 @@ class Document:
 
     def line(self, source_offset: int) -> int:
         """1-based line number of an offset in ``source``."""
-        return self.source.count("\n", 0, source_offset) + 1
+        return bisect_right(self._line_starts, source_offset)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.source))]

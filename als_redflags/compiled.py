@@ -1,0 +1,202 @@
+"""Rules made ready for matching: plain tables, worked out once from a rule book and carried in the trained artefact.
+
+What does not depend on a text is decided here: every pattern is expanded into chains of segments, every alternative of several
+words becomes a list with a label, and it is estimated which parts of a chain are rare in text.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from als_redflags.errors import RuleError
+from als_redflags.patterns import Chain, Element, Label, Phrases, Segment, Word
+from als_redflags.rulebook import RawPattern, RuleBook, chains
+from als_redflags.shapes import NUMBER_WORDS, SHAPE_NAMES
+from als_redflags.words import split
+
+# What is looked for in every sentence; beside a claim; and on a page that sells.
+STAGES: tuple[tuple[str, ...], ...] = (
+    ("rule", "on_offer", "spread", "topic", "short_topic", "lawful"),
+    ("unless", "cue", "break", "rhetorical"),
+    ("named", "present", "absent"),
+)
+_STAGE_OF = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
+
+Owner = tuple[str, str]  # kind, and the id of a rule, a cue, a frame or a list
+_SHAPE_COUNT = 40  # as common as this a shape is taken to be; a number alone is everywhere
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A compiled rule book; everything in it can be written as JSON.
+
+    Attributes
+    ----------
+    labels : names of word lists and shapes; other tables give their index
+    entries : for each stage the entries of the lists that it needs: ``[words, labels, labels it has in capitals only]``
+    segments : each a list of elements, an int for a label or a list of words; of a spaCy token pattern the required words
+    anchors : for each segment the index of its rarest element
+    raw : spaCy token patterns by the index of their segment
+    chains : for each stage ``[kind, id, segments, gaps, rare]``; ``rare`` lists (segment, element) of the rarest parts first
+    """
+
+    labels: list[str]
+    entries: list[list[tuple[str, list[int], list[int]]]]
+    segments: list[list[int | list[str]]]
+    anchors: list[int]
+    raw: dict[int, RawPattern]
+    chains: list[list[tuple[str, str, list[int], list[int], list[tuple[int, int]]]]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Tables":
+        return cls(**{**data, "raw": {int(number): pattern for number, pattern in data["raw"].items()}})
+
+
+def compile_rules(book: RuleBook) -> Tables:
+    """Expand the patterns of a rule book.
+
+    Raises
+    ------
+    RuleError
+        If a pattern offers no word to look for.
+    """
+    return _Compiler(book).tables()
+
+
+class _Compiler:
+    def __init__(self, book: RuleBook) -> None:
+        self.book = book
+        # How common a word is, by the examples of the rules themselves
+        self.counts = Counter(word for rule in book.rules.values() for text in (*rule.fires, *rule.silent) for word in split(text))
+        self.labels: dict[str, int] = {}
+        self.needed: list[set[int]] = [set() for _ in STAGES]  # labels by stage
+        self.phrases: dict[Phrases, str] = {}
+        self.segments: dict[Any, int] = {}
+        self.elements: list[tuple[Element, ...]] = []
+        self.raw: dict[int, RawPattern] = {}
+        self.chains: list[list[tuple[str, str, list[int], list[int], list[tuple[int, int]]]]] = [[] for _ in STAGES]
+
+    def tables(self) -> Tables:
+        for owner, pattern in self._owned_patterns():
+            for chain in chains(pattern, owner[1]) or (pattern,):
+                self._add(owner, chain)
+        return Tables(
+            list(self.labels),
+            self._entries(),
+            [[self._element(element) for element in segment] for segment in self.elements],
+            [min(range(len(segment)), key=lambda place: self._frequency(segment[place])) for segment in self.elements],
+            self.raw,
+            self.chains,
+        )
+
+    def _owned_patterns(self) -> Iterable[tuple[Owner, str | RawPattern]]:
+        for rule in self.book.rules.values():
+            yield from ((("rule", rule.id), pattern) for pattern in rule.patterns)
+            yield from ((("on_offer", rule.id), pattern) for pattern in rule.on_offer)
+            yield from ((("unless", rule.id), pattern) for pattern in rule.unless)
+            if rule.spread:
+                # a rule that counts entries looks at the lists in its list too
+                for name in (rule.spread.lexicon, *self.book.includes[rule.spread.lexicon]):
+                    yield ("spread", rule.id), f"{{{name}}}"
+            if rule.page:
+                yield from ((("present", rule.id), pattern) for pattern in rule.page.present)
+                yield from ((("absent", rule.id), pattern) for pattern in rule.page.absent)
+        for name in sorted({name for rule in self.book.rules.values() if rule.page for name in rule.page.names}):
+            yield ("named", name), f"{{{name}}}"
+        for cue in self.book.cues:
+            yield from ((("cue", cue.id), pattern) for pattern in cue.patterns)
+        for name, patterns in self.book.frames.items():
+            yield from (((name, name), pattern) for pattern in patterns)
+
+    def _add(self, owner: Owner, chain: Chain | str | RawPattern) -> None:
+        stage = _STAGE_OF[owner[0]]
+        if isinstance(chain, Chain):
+            numbers = [self._segment(tuple(self._named(element, stage) for element in segment)) for segment in chain.segments]
+            gaps = list(chain.gaps)
+        else:
+            numbers, gaps = [self._raw_segment(chain, owner)], [0]
+        places = [(number, place) for number in dict.fromkeys(numbers) for place in range(len(self.elements[number]))]
+        common = {place: self._frequency(self.elements[place[0]][place[1]]) for place in places}
+        if min(common.values()) == float("inf"):
+            raise RuleError(f"{owner[1]}: a pattern of numbers only needs a word beside them")
+        self.chains[stage].append((*owner, numbers, gaps, sorted(places, key=lambda place: common[place])))
+
+    def _named(self, element: Element, stage: int) -> Element:
+        """Give a list of phrases a label, as a word list has, and note when labels are needed."""
+        if isinstance(element, Phrases):
+            name = self.phrases.setdefault(element, f"phrases {len(self.phrases)}")
+            element = Label(name)
+        if isinstance(element, Label):
+            label = self.labels.setdefault(element.name, len(self.labels))
+            self.needed[stage].add(label)
+        return element
+
+    def _segment(self, segment: Segment) -> int:
+        if segment not in self.segments:
+            self.segments[segment] = len(self.elements)
+            self.elements.append(segment)
+        return self.segments[segment]
+
+    def _raw_segment(self, pattern: str | RawPattern, owner: Owner) -> int:
+        if not isinstance(pattern, list) or not required_words(pattern):
+            raise RuleError(f"{owner[1]}: the spaCy pattern {pattern!r} needs a token with LOWER that is not optional")
+        key = repr(pattern)
+        if key not in self.segments:
+            self.segments[key] = len(self.elements)
+            self.raw[len(self.elements)] = pattern
+            self.elements.append(tuple(Word(frozenset(words)) for words in required_words(pattern)))
+        return self.segments[key]
+
+    def _count(self, word: str) -> float:
+        return self.counts[word] + 0.1
+
+    def _frequency(self, element: Element) -> float:
+        if isinstance(element, Word):
+            return sum(map(self._count, element.forms))
+        name = element.name if isinstance(element, Label) else ""
+        if name in SHAPE_NAMES:
+            return float("inf") if name == "number" else _SHAPE_COUNT
+        return sum(min(map(self._count, words)) for words, _ in self._words_of(name))
+
+    def _words_of(self, name: str) -> list[tuple[tuple[str, ...], bool]]:
+        """Entries behind a label: their words, and whether they count in capitals only."""
+        if name == "number":
+            return [((word,), False) for word in NUMBER_WORDS]
+        if name in self.book.lexicons:
+            return [(self._split(name, entry), entry.isupper()) for entry in self.book.lexicons[name]]
+        return [(phrase, False) for phrases, of in self.phrases.items() if of == name for phrase in sorted(phrases.entries)]
+
+    def _split(self, name: str, entry: str) -> tuple[str, ...]:
+        words = tuple(split(entry))
+        if not words:
+            raise RuleError(f"lexicon {name}: the entry {entry!r} holds no word")
+        return words
+
+    def _entries(self) -> list[list[tuple[str, list[int], list[int]]]]:
+        stages: list[list[tuple[str, list[int], list[int]]]] = []
+        for stage in range(len(STAGES)):
+            found: dict[tuple[str, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+            for name, label in self.labels.items():
+                if label in self.needed[stage]:
+                    for words, capitals in self._words_of(name):
+                        found[words][capitals].append(label)
+            stages.append([(" ".join(words), *labels) for words, labels in found.items()])
+        return stages
+
+    def _element(self, element: Element) -> int | list[str]:
+        return sorted(element.forms) if isinstance(element, Word) else self.labels[element.name]  # type: ignore[union-attr]
+
+
+def required_words(pattern: RawPattern) -> list[list[str]]:
+    """Of a spaCy pattern the words of each token that must be there: LOWER with a value or IN, and no optional operator."""
+    found = []
+    for token in pattern:
+        lower = token.get("LOWER") if isinstance(token, dict) and token.get("OP", "1") in ("1", "+") else None
+        words = [lower] if isinstance(lower, str) else lower.get("IN", []) if isinstance(lower, dict) else []
+        if words:
+            found.append(words)
+    return found
