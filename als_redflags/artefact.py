@@ -1,6 +1,6 @@
-"""The trained artefact: plain arrays in ``redflags.npz``, everything else in ``redflags.json``.
+"""The trained artefact: arrays in ``redflags.npz``, compiled rules in ``redflags.rules.json``, the rest in ``redflags.json``.
 
-Nothing is unpickled. The header carries hashes of the arrays and of the rule book the combiner was fitted with; a wrong
+Nothing is unpickled. The header carries hashes of the other files and of the rule book the combiner was fitted with; a wrong
 one is an error, because the score would be silently off.
 """
 
@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from als_redflags.compiled import Tables, compile_rules
 from als_redflags.errors import ModelError
-from als_redflags.model import TextModel
+from als_redflags.model import Term, TextModel
+from als_redflags.rulebook import RuleBook, digest
 
 FORMAT = "als-redflags-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _RETRAIN = "Train one with 'als-redflags train', or reinstall the package."
 
 
@@ -32,10 +34,13 @@ class Combiner:
 class Artefact:
     """Everything that training produces and scoring needs.
 
-    ``thresholds`` are the least scores for the verdicts ``caution`` and ``high``; ``header`` is the whole JSON header.
+    ``book`` and ``tables`` are the rules and their compiled form, ``thresholds`` the least scores for the verdicts ``caution``
+    and ``high``; ``header`` is the whole JSON header.
     """
 
     text_model: TextModel
+    book: RuleBook
+    tables: Tables
     combiner: Combiner
     thresholds: dict[str, float]
     sha256: str
@@ -68,10 +73,12 @@ def locate(path: str | Path | None = None) -> Path:
     raise ModelError(f"No model found in {' or '.join(map(str, folders))}. {_RETRAIN}")
 
 
-def save(folder: Path, text_model: TextModel, header: dict[str, Any]) -> None:
-    """Write ``redflags.npz`` and ``redflags.json``; ``header`` gets format and hash."""
+def save(folder: Path, text_model: TextModel, book: RuleBook, header: dict[str, Any]) -> None:
+    """Write the three files; ``header`` gets format and hashes."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = folder / "redflags.npz"
+    arrays, rules = folder / "redflags.npz", folder / "redflags.rules.json"
+    compiled = {"book": book.to_dict(), "tables": compile_rules(book).to_dict()}
+    rules.write_text(json.dumps(compiled, ensure_ascii=False, separators=(",", ":")), "utf-8")
     names = np.array([term if isinstance(term, str) else " ".join(term) for term in text_model.vocabulary], dtype=np.str_)
     np.savez_compressed(
         arrays,
@@ -80,11 +87,18 @@ def save(folder: Path, text_model: TextModel, header: dict[str, Any]) -> None:
         coef=text_model.coef,
         intercept=np.array([text_model.intercept]),
     )
-    full = {"format": FORMAT, "format_version": FORMAT_VERSION, "arrays_sha256": file_sha256(arrays), **header}
+    full = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "arrays_sha256": file_sha256(arrays),
+        "rules_sha256": file_sha256(rules),
+        "rulebook_sha256": book.sha256,
+        **header,
+    }
     (folder / "redflags.json").write_text(json.dumps(full, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
+def load(path: str | Path | None = None) -> Artefact:
     """Read and check the artefact.
 
     Raises
@@ -93,7 +107,7 @@ def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
         If it is missing, damaged, of another format, or was trained with other rules.
     """
     folder = locate(path)
-    header_file, arrays_file = folder / "redflags.json", folder / "redflags.npz"
+    header_file, arrays_file, rules_file = (folder / f"redflags.{end}" for end in ("json", "npz", "rules.json"))
     try:
         header = json.loads(header_file.read_text("utf-8"))
         if header["format"] != FORMAT or header["format_version"] != FORMAT_VERSION:
@@ -101,28 +115,35 @@ def load(path: str | Path | None, rulebook_sha256: str) -> Artefact:
                 f"{header_file}: is of format {header['format']!r} {header['format_version']}, this version reads "
                 f"{FORMAT!r} {FORMAT_VERSION}. {_RETRAIN}"
             )
-        if file_sha256(arrays_file) != header["arrays_sha256"]:
-            raise ModelError(f"{arrays_file}: does not match its header; it was changed or is damaged. {_RETRAIN}")
-        if header["rulebook_sha256"] != rulebook_sha256:
+        for file, key in ((arrays_file, "arrays_sha256"), (rules_file, "rules_sha256")):
+            if file_sha256(file) != header[key]:
+                raise ModelError(f"{file}: does not match its header; it was changed or is damaged. {_RETRAIN}")
+        if header["rulebook_sha256"] != digest():
             raise ModelError(
                 f"{header_file}: was trained with other rules than the ones installed. Run 'als-redflags train' after a "
                 "change of the rules, or reinstall the package."
             )
         with np.load(arrays_file, allow_pickle=False) as arrays:
             names = arrays["terms"].tolist()
+            vocabulary: dict[Term, int] = {}
+            for number, name in enumerate(names):
+                first, _, second = name.partition(" ")
+                vocabulary[(first, second) if second else first] = number
             text_model = TextModel(
-                {tuple(name.split(" ")) if " " in name else name: number for number, name in enumerate(names)},
+                vocabulary,
                 arrays["idf"].astype(np.float64),
                 arrays["coef"].astype(np.float64),
                 float(arrays["intercept"][0]),
             )
         if not len(names) == len(text_model.idf) == len(text_model.coef):
             raise ModelError(f"{arrays_file}: the arrays differ in length. {_RETRAIN}")
+        compiled = json.loads(rules_file.read_text("utf-8"))
+        book, tables = RuleBook.from_dict(compiled["book"]), Tables.from_dict(compiled["tables"])
         combiner = Combiner(
             float(header["combiner"]["intercept"]), {str(k): float(v) for k, v in header["combiner"]["weights"].items()}
         )
         thresholds = {name: float(header["thresholds"][name]) for name in ("caution", "high")}
-        return Artefact(text_model, combiner, thresholds, str(header["arrays_sha256"]), header)
+        return Artefact(text_model, book, tables, combiner, thresholds, str(header["arrays_sha256"]), header)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder}: the model cannot be read ({type(error).__name__}: {error}). {_RETRAIN}") from None
 

@@ -35,7 +35,7 @@ class Tables:
     ----------
     labels : names of word lists and shapes; other tables give their index
     entries : for each stage the entries of the lists that it needs: ``[words, labels, labels it has in capitals only]``
-    segments : each a list of elements, an int for a label or a list of words; of a spaCy token pattern the required words
+    segments : each a list of elements, an int for a label or a list of words; of a spaCy token pattern words it requires
     anchors : for each segment the index of its rarest element
     raw : spaCy token patterns by the index of their segment
     chains : for each stage ``[kind, id, segments, gaps, rare]``; ``rare`` lists (segment, element) of the rarest parts first
@@ -71,7 +71,9 @@ class _Compiler:
     def __init__(self, book: RuleBook) -> None:
         self.book = book
         # How common a word is, by the examples of the rules themselves
-        self.counts = Counter(word for rule in book.rules.values() for text in (*rule.fires, *rule.silent) for word in split(text))
+        self.counts = Counter(
+            word for rule in book.rules.values() for text in (*rule.fires, *rule.silent) for word in split(text)
+        )
         self.labels: dict[str, int] = {}
         self.needed: list[set[int]] = [set() for _ in STAGES]  # labels by stage
         self.phrases: dict[Phrases, str] = {}
@@ -192,11 +194,13 @@ class _Compiler:
 
 
 def required_words(pattern: RawPattern) -> list[list[str]]:
-    """Of a spaCy pattern the words of each token that must be there: LOWER with a value or IN, and no optional operator."""
-    found = []
+    """The longest run of tokens of a spaCy pattern that must be there: LOWER with a value or IN, and no optional operator."""
+    runs: list[list[list[str]]] = [[]]
     for token in pattern:
-        lower = token.get("LOWER") if isinstance(token, dict) and token.get("OP", "1") in ("1", "+") else None
+        lower = token.get("LOWER") if isinstance(token, dict) and "OP" not in token else None
         words = [lower] if isinstance(lower, str) else lower.get("IN", []) if isinstance(lower, dict) else []
         if words:
-            found.append(words)
-    return found
+            runs[-1].append(words)
+        else:
+            runs.append([])
+    return max(runs, key=len)

@@ -1,12 +1,12 @@
 """Finds the patterns of a rule book in a document.
 
-Every word, and every entry of a word list, carries a bit mask of the chains it can be part of. The masks of a sentence are joined
-by OR as its words are read, once; a chain is a candidate where its rarest parts are all present, and only candidates are searched.
-What depends on a claim (cues, exceptions) or on the whole page is searched only where it is asked for. spaCy's Matcher judges the
-patterns that are written in its own notation; it is loaded when the first sentence holds all the words that such a pattern requires.
+Every word, and every entry of a word list, carries a bit mask of the chains it can be part of. The masks of a sentence are
+joined by OR as its words are read, once; a chain is a candidate where its rarest parts are all present, and only candidates are
+searched. What depends on a claim (cues, exceptions) or on the whole page is searched only where it is asked for. spaCy's Matcher
+judges the patterns that are written in its own notation; it is loaded when a sentence first holds the words that one requires.
 
-The patterns mean what spaCy's Matcher would make of them, with greedy="LONGEST": ``tests/test_matcher.py`` compares both. It is not
-used for all of them because it walks every pattern at every token.
+The patterns mean what spaCy's Matcher makes of them with greedy="LONGEST", where a word list matches one of its entries:
+``tests/test_matcher.py`` compares both. The Matcher is not used for all of them because it tries every pattern at every token.
 """
 
 from bisect import bisect_right
@@ -18,13 +18,13 @@ from typing import Any
 from als_redflags.compiled import STAGES, Owner, Tables, compile_rules
 from als_redflags.errors import RuleError
 from als_redflags.rulebook import RawPattern, RuleBook
-from als_redflags.shapes import NUMBER_WORDS, shapes
+from als_redflags.shapes import shapes
 from als_redflags.text import Document
 
 Span = tuple[int, int]  # tokens, half-open
 _STAGE_OF = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
 _HERE = ""  # the key of a node in a tree of words under which its mask and labels lie; no word is empty
-_RAREST = 3  # parts of a chain that must be present before it is searched
+_RAREST = 4  # parts of a chain that must be present before it is searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +123,18 @@ class RuleMatcher:
         self.segments = [tuple(e if isinstance(e, int) else frozenset(e) for e in segment) for segment in tables.segments]
         self.anchors = tables.anchors
         self.stages = [_Stage(tables, number) for number in range(len(STAGES))]
-        self._raw = tables.raw
+        self.raw = tables.raw
         self._token_matchers: dict[int, TokenMatcher] = {}
 
     def sentences(self, document: Document) -> list["SentenceMatches"]:
         """What was found in every sentence of a document."""
         return [SentenceMatches(self, document, where) for where in range(len(document.sentences))]
 
-    def token_matcher(self, segment: int) -> "TokenMatcher | None":
-        """What finds this segment if it is a spaCy token pattern."""
-        if segment in self._raw and segment not in self._token_matchers:
-            self._token_matchers[segment] = TokenMatcher(self._raw[segment])
-        return self._token_matchers.get(segment)
+    def token_matcher(self, segment: int) -> "TokenMatcher":
+        """What finds a segment that is a spaCy token pattern."""
+        if segment not in self._token_matchers:
+            self._token_matchers[segment] = TokenMatcher(self.raw[segment])
+        return self._token_matchers[segment]
 
 
 class TokenMatcher:
@@ -262,11 +262,9 @@ class SentenceMatches:
         """Spans of a segment; of overlapping ones the longest."""
         spans = self._found.get(number)
         if spans is None:
-            token_matcher = self._matcher.token_matcher(number)
-            if token_matcher is not None:
-                spans = token_matcher.find(self._surface())
-            else:
-                spans = _longest(self._extend(self._matcher.segments[number], self._matcher.anchors[number]))
+            spans = _longest(self._extend(self._matcher.segments[number], self._matcher.anchors[number]))
+            if spans and number in self._matcher.raw:
+                spans = self._matcher.token_matcher(number).find(self._surface())
             self._found[number] = spans
         return spans
 

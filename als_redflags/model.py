@@ -8,13 +8,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from als_redflags.rulebook import load_lexicons
+from als_redflags.rulebook import RULES, load_lexicons
 from als_redflags.text import Document
 from als_redflags.words import split
 
@@ -45,7 +44,7 @@ _KEPT_SIGNS = frozenset("$\u20ac\u00a3\u20b9%?!")
 @cache
 def _diseases() -> dict[str, list[tuple[str, ...]]]:
     """Names of diseases as runs of words, longest first, by their first word."""
-    lexicons, _ = load_lexicons(Path(str(files("als_redflags"))) / "rules" / "lexicon")
+    lexicons, _ = load_lexicons(RULES / "lexicon")
     found: dict[str, list[tuple[str, ...]]] = {}
     for entry in lexicons["disease"]:
         words = tuple(split(entry))
@@ -78,7 +77,8 @@ def masked(words: list[str]) -> list[str]:
     diseases = _diseases()
     if not diseases.keys().isdisjoint(words):
         words = _name_illness(words, diseases)
-    return [_PLACE.get(w, w) if w[0].isalpha() else "#" if w[0].isdigit() else w for w in words if w[-1].isalnum() or w in _KEPT_SIGNS]
+    kept = [word for word in words if word[-1].isalnum() or word in _KEPT_SIGNS]
+    return ["#" if word[0].isdigit() else _PLACE.get(word, word) for word in kept]
 
 
 Term = str | tuple[str, str]  # a word or a pair of words
@@ -95,7 +95,7 @@ def terms(document: Document, ngram: int = 2) -> list[Term]:
         words = masked(sentence)
         found += words
         if ngram > 1:
-            found += zip(words, words[1:], strict=False)
+            found += pairwise(words)
     return found
 
 
@@ -126,7 +126,7 @@ class TextModel:
         for sentence in sentences:
             words = masked(sentence)
             found.update(map(find, words))
-            found.update(map(find, zip(words, words[1:], strict=False)))
+            found.update(map(find, pairwise(words)))
         found.discard(None)
         return found  # type: ignore[return-value]  # None was discarded
 
@@ -153,18 +153,18 @@ class TextModel:
     # As lists of Python numbers: a text holds a few hundred terms, too few to be worth the way into NumPy and back
     @cached_property
     def _squares(self) -> list[float]:
-        return (self.idf**2).tolist()
+        return list(map(float, self.idf**2))
 
     @cached_property
     def _products(self) -> list[float]:
-        return (self.idf * self.coef).tolist()
+        return list(map(float, self.idf * self.coef))
 
     @cached_property
     def _ranks(self) -> list[int]:
         order = np.argsort(-np.abs(self.idf * self.coef), kind="stable")
         ranks = np.empty(len(order), dtype=np.intp)
         ranks[order] = np.arange(len(order))
-        return ranks.tolist()
+        return list(map(int, ranks))
 
 
 class Reading:

@@ -9,6 +9,7 @@ A pattern describes words in their order inside one sentence:
 ``[x y]``           x y, or nothing
 ``*``, ``**``       a gap of at most 3, at most 8 tokens
 ``<number>``        a number in digits or words
+``<thousands>``     a number of 1,000 or more, or three digits and a plus
 ``<percent>``       "80 %", "eighty per cent"
 ``<money>``         an amount with its currency
 ``<fee>``           an amount between 1,000 and 200,000 in a major currency
@@ -27,10 +28,10 @@ from functools import cache
 from itertools import product
 
 from als_redflags.errors import RuleError
+from als_redflags.shapes import SHAPE_NAMES
 from als_redflags.words import split
 
 GAPS = {"*": 3, "**": 8}
-SHAPES = ("number", "percent", "money", "fee", "registry")
 _MAX_CHAINS = 500
 
 _TOKEN = re.compile(r"\s*(\{[a-z_]+\}|<[a-z]+>|\*\*?|[()\[\]|]|[^\s()\[\]|{}<>*]+)")
@@ -160,8 +161,8 @@ def _elements(token: str, pattern: str) -> _Sequence:
     if token[0] == "{":
         return (Label(token[1:-1]),)
     if token[0] == "<":
-        if token[1:-1] not in SHAPES:
-            raise RuleError(f"pattern {pattern!r}: {token} is unknown; there are <{'>, <'.join(SHAPES)}>")
+        if token[1:-1] not in SHAPE_NAMES:
+            raise RuleError(f"pattern {pattern!r}: {token} is unknown; there are <{'>, <'.join(SHAPE_NAMES)}>")
         return (Label(token[1:-1]),)
     return tuple(Word(frozenset({word})) for word in split(token))
 

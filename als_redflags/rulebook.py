@@ -14,8 +14,10 @@ from typing import Any
 import yaml
 
 from als_redflags.errors import RuleError
-from als_redflags.patterns import SHAPES, Chain, Label, parse
+from als_redflags.patterns import Chain, Label, parse
+from als_redflags.shapes import SHAPE_NAMES
 
+RULES = Path(str(files("als_redflags"))) / "rules"  # the shipped ones
 ROLES = ("red_flag", "offer", "honest", "legitimacy")
 SEVERITY_POINTS = {"high": 3, "medium": 2, "low": 1}
 STANCES = ("negated", "attributed", "warned", "asked", "hypothetical", "historical", "quoted", "accepted_care", "other_seller")
@@ -127,7 +129,6 @@ class Cue:
 class RuleBook:
     """All rules by id, cues in their order of precedence, frames by name, lexicons with their includes resolved."""
 
-    path: Path
     rules: dict[str, Rule]
     cues: tuple[Cue, ...]
     frames: dict[str, tuple[str | RawPattern, ...]]
@@ -145,7 +146,7 @@ class RuleBook:
         RuleError
             If a file is missing or breaks the format; the message names file and key.
         """
-        root = Path(path) if path is not None else Path(str(files("als_redflags"))) / "rules"
+        root = Path(path) if path is not None else RULES
         if not root.is_dir():
             raise RuleError(f"{root}: no such folder of rules")
         sources = _load_sources(root / "sources.yaml")
@@ -159,12 +160,60 @@ class RuleBook:
         if not rules:
             raise RuleError(f"{root}: holds no rule (expected FAMILY/RULE-ID.yaml)")
         cues, frames = _load_cues(root / "stance.yaml")
-        book = cls(root, rules, cues, frames, lexicons, includes, sources, _digest(root))
+        book = cls(rules, cues, frames, lexicons, includes, sources, digest(root))
         book._check_labels()
         return book
 
+    def to_dict(self) -> dict[str, Any]:
+        """The book as plain data, which can be written as JSON."""
+        rules = [
+            {**vars(rule), "sources": [source.key for source in rule.sources], "ignores": sorted(rule.ignores)}
+            for rule in self.rules.values()
+        ]
+        for rule in rules:
+            rule["spread"] = vars(rule["spread"]) if rule["spread"] else None
+            rule["page"] = vars(rule["page"]) if rule["page"] else None
+        return {
+            "rules": rules,
+            "cues": [vars(cue) for cue in self.cues],
+            "frames": self.frames,
+            "lexicons": self.lexicons,
+            "includes": self.includes,
+            "sources": [vars(source) for source in self.sources.values()],
+            "sha256": self.sha256,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "RuleBook":
+        """The book that :meth:`to_dict` gave.
+
+        Raises
+        ------
+        KeyError, TypeError
+            If the data is none.
+        """
+        sources = {source["key"]: Source(**source) for source in data["sources"]}
+        rules = {}
+        for raw in data["rules"]:
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+            values["sources"] = tuple(sources[key] for key in raw["sources"])
+            values["ignores"] = frozenset(raw["ignores"])
+            values["spread"] = Spread(**raw["spread"]) if raw["spread"] else None
+            if page := raw["page"]:
+                values["page"] = PageCondition(page["min_words"], *(tuple(page[key]) for key in ("names", "present", "absent")))
+            rules[raw["id"]] = Rule(**values)
+        return cls(
+            rules,
+            tuple(Cue(**{**cue, "patterns": tuple(cue["patterns"])}) for cue in data["cues"]),
+            {name: tuple(patterns) for name, patterns in data["frames"].items()},
+            {name: tuple(entries) for name, entries in data["lexicons"].items()},
+            {name: tuple(lists) for name, lists in data["includes"].items()},
+            sources,
+            data["sha256"],
+        )
+
     def _check_labels(self) -> None:
-        known = {*self.lexicons, *SHAPES}
+        known = {*self.lexicons, *SHAPE_NAMES}
         for where, pattern in self.all_patterns():
             for chain in chains(pattern, where):
                 for segment in chain.segments:
@@ -201,11 +250,12 @@ def chains(pattern: str | RawPattern, where: str) -> tuple[Chain, ...]:
         raise RuleError(f"{where}: {error}") from None
 
 
-def _digest(root: Path) -> str:
-    digest = hashlib.sha256()
+def digest(root: Path = RULES) -> str:
+    """Hash of all files of a rule folder."""
+    found = hashlib.sha256()
     for file in sorted([*root.rglob("*.yaml"), *root.rglob("*.txt")]):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+        found.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 # libyaml's parser where it is there: ten times faster

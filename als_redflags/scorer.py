@@ -16,7 +16,6 @@ from als_redflags.artefact import Artefact
 from als_redflags.matcher import RuleMatcher
 from als_redflags.model import Reading, TextModel
 from als_redflags.report import Discounted, Flag, Report, Signal, Verdict
-from als_redflags.rulebook import RuleBook
 from als_redflags.stance import Finding, Findings, StanceReader
 from als_redflags.text import Document
 
@@ -162,11 +161,11 @@ class Scorer:
     'high'
     """
 
-    def __init__(self, trained: Artefact, book: RuleBook, path: str | Path | None = None) -> None:
+    def __init__(self, trained: Artefact, path: str | Path | None = None) -> None:
         self.trained = trained
-        self.book = book
+        self.book = trained.book
         self._path = path
-        self._reader = StanceReader(RuleMatcher(book))
+        self._reader = StanceReader(RuleMatcher(trained.book, trained.tables))
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "Scorer":
@@ -177,11 +176,10 @@ class Scorer:
         ModelError
             If the model is missing, damaged, or belongs to other rules.
         """
-        book = RuleBook.load()
-        return cls(artefact.load(path, book.sha256), book, path)
+        return cls(artefact.load(path), path)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # spaCy's matchers are rebuilt on the other side, which is faster than carrying them over
+        # The artefact is read again on the other side, which is faster than carrying over what was made from it
         return (type(self).load, (self._path,))
 
     def score(self, text: str, *, source: str | None = None) -> Report:

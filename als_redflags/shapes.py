@@ -2,7 +2,7 @@
 
 import re
 
-SHAPE_NAMES = frozenset({"number", "percent", "money", "fee", "registry"})
+SHAPE_NAMES = ("number", "thousands", "percent", "money", "fee", "registry")
 
 _AMOUNT = r"\d[\d,.]*\d|\d"
 _SCALE = r"\s?(?:k|thousand|lakhs?|million|crores?|m|bn|billion)\b"
@@ -18,9 +18,10 @@ _MONEY = re.compile(
 _PERCENT = re.compile(rf"(?:{_AMOUNT}|\b[a-z]+(?:y|teen|ten))\s?(?:%|per\s?cent\b)|(?:{_AMOUNT})\s?percent\b")
 _DIGITS = re.compile(r"\d[\d,.]*\d|\d")
 NUMBER_WORDS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty ninety "
-    "dozen dozens hundred hundreds thousand thousands million millions billion billions".split()
+    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty "
+    "ninety dozen dozens hundred hundreds thousand thousands million millions billion billions".split()
 )
+_THOUSANDS = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:[.,]\d{3})+|\d{4,7}|\d{3}(?=\s?\+))(?![\d.,]*\d)(?:\s?\+)?")
 _REGISTRY = re.compile(r"\bnct\s?\d{8}\b|\bisrctn\s?\d{8}\b|\b20\d{2}-\d{6}-\d{2}\b")
 _FEE_RANGE = (1_000, 200_000)  # TAXONOMY of prices seen: 1,150 for one injection to 41,500 for a package of twelve
 _FOREIGN_SMALL = re.compile(r"inr|rs|rupees|\u20b9|baht|thb|\u0e3f|pesos|\u00a5|\u20bd|lakh|crore")
@@ -35,6 +36,7 @@ def shapes(lower: str, start: int, end: int) -> list[tuple[str, int, int]]:
     if not _MAY_HOLD.search(lower, start, end):
         return []
     found = [("number", *m.span()) for m in _DIGITS.finditer(lower, start, end)]
+    found += [("thousands", *m.span()) for m in _THOUSANDS.finditer(lower, start, end)]
     found += [("registry", *m.span()) for m in _REGISTRY.finditer(lower, start, end)]
     found += [("percent", *m.span()) for m in _PERCENT.finditer(lower, start, end)]
     for match in _MONEY.finditer(lower, start, end):

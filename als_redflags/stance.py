@@ -234,13 +234,14 @@ class StanceReader:
 
 def _shortest(run: list[SentenceMatches], spread: Spread, lists: tuple[str, ...]) -> list[SentenceMatches]:
     """The first of the shortest parts of a run of sentences that name enough entries of enough lists; empty if none does."""
+    named = [[(name, " ".join(found.words[start:end])) for name in lists for start, end in found.entries(name)] for found in run]
+    if len({term for terms in named for _, term in terms}) < spread.terms:
+        return []
     for size in range(1, min(len(run), _SPREAD_SENTENCES) + 1):
         for first in range(len(run) - size + 1):
-            part = run[first : first + size]
-            found = [(name, f, span) for f in part for name in lists for span in f.entries(name)]
-            terms = {" ".join(f.words[start:end]) for _, f, (start, end) in found}
-            if len(terms) >= spread.terms and len({name for name, _, _ in found}) >= spread.groups:
-                return part
+            part = [entry for terms in named[first : first + size] for entry in terms]
+            if len({term for _, term in part}) >= spread.terms and len({name for name, _ in part}) >= spread.groups:
+                return run[first : first + size]
     return []
 
 

@@ -60,9 +60,7 @@ _REPLACEMENTS = {
 }
 # Anything that is not plain ASCII, and the end of a sentence that was glued to the next one ("It works.We offer"). One set of
 # characters comes first, because a search for it runs through ordinary text at the speed of C.
-_CHANGES = re.compile(
-    r"""[^\n "-\-/->@-_a-~](?:(?<=\r)\n|(?<![.!?])|(?<=[^\W\d_]{2}[.!?])(?=[A-Z][a-z]))"""
-)
+_CHANGES = re.compile(r"""[^\n "-\-/->@-_a-~](?:(?<=\r)\n|(?<![.!?])|(?<=[^\W\d_]{2}[.!?])(?=[A-Z][a-z]))""")
 
 
 def _replacement(found: str) -> str:

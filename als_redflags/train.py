@@ -133,7 +133,6 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
         "n_terms": len(text_model.vocabulary),
         "combiner": {"intercept": combiner.intercept, "weights": combiner.weights},
         "thresholds": thresholds,
-        "rulebook_sha256": book.sha256,
         "data_sha256": corpus.sha256(documents),
         "n_documents": len(documents),
         "out_of_fold": parts["rules and text model"].to_dict(),
@@ -148,7 +147,7 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
         there_logits = np.array([text_logit(text_model, text) for text in there.windows])
         scores = _apply(combiner, _matrix(there.features, there_logits, names), names)
         tables["Documents of other origin, never trained on"] = there.compare(scores, there_logits, thresholds)
-    artefact.save(Path(output), text_model, header)
+    artefact.save(Path(output), text_model, book, header)
     write_card(Path(output), header, documents, tables, text_model)
     return Training(header, parts["rules and text model"], text_model, pipeline)
 

@@ -1,10 +1,9 @@
-"""The compact pattern notation, and spaCy's agreement with how we split words."""
+"""The compact pattern notation."""
 
 import pytest
-import spacy
 
 from als_redflags.errors import RuleError
-from als_redflags.patterns import parse, separate, split_words
+from als_redflags.patterns import parse
 
 
 @pytest.mark.parametrize(
@@ -38,12 +37,3 @@ def test_number_of_chains(pattern: str, chains: int) -> None:
 def test_wrong_notation_says_what_is_wrong(pattern: str, message: str) -> None:
     with pytest.raises(RuleError, match=message):
         parse(pattern)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["Lou Gehrig's stem-cell", "it doesn't and can't work", "cannot", "we're and you'll", "Wharton's jelly", "side effects"],
-)
-def test_words_of_a_pattern_are_split_as_spacy_splits_text(text: str) -> None:
-    tokens = [token.text for token in spacy.blank("en")(separate(text)) if not token.is_space]
-    assert split_words(text) == tokens
