@@ -258,7 +258,7 @@ class Scorer:
         foreign = len(_FOREIGN_LETTER.findall(document.lower))
         if foreign and foreign > 0.3 * len(_LETTER.findall(document.lower)):
             return "the text does not seem to be English"
-        words = [word for sentence in document.words for word in sentence if word.isalnum()]
+        words = [word for sentence in document.words for word in sentence if word.isalpha()]
         known = sum(map(self.trained.text_model.vocabulary.__contains__, words))
         if not words or (len(words) >= 12 and known < 0.5 * len(words)):
             return "the text does not seem to be English"

@@ -326,8 +326,8 @@ class Document:
 
     @cached_property
     def n_words(self) -> int:
-        """Words between white space, as ``wc -w`` counts them."""
-        return len(self.text.split())
+        """Words and numbers, without punctuation."""
+        return sum(word[0].isalnum() for words in self.words for word in words)
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Offsets in ``source`` of the span ``[start, end)`` of ``text``."""

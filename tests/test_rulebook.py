@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from als_redflags.errors import RuleError
-from als_redflags.rulebook import RuleBook
+from als_redflags.rulebook import RULES, RuleBook
 
 RULE = Path("outcome_promises/cure-claim.yaml")
 Edit = Callable[[str], str]
 
 
 @pytest.fixture
-def folder(book: RuleBook, tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A copy of the shipped rules that a test may spoil."""
-    return Path(shutil.copytree(book.path, tmp_path / "rules"))
+    return Path(shutil.copytree(RULES, tmp_path / "rules"))
 
 
 @pytest.mark.parametrize(
