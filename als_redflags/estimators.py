@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
@@ -65,7 +66,7 @@ class RedFlagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         tags.classifier_tags.multi_class = False
         return tags
 
-    def fit(self, X: Iterable[str | None], y: ArrayLike | None = None) -> "RedFlagClassifier":  # noqa: N803
+    def fit(self, X: Iterable[str | None], y: ArrayLike | None = None) -> "RedFlagClassifier":
         """Record the classes of ``y``, shape (n_texts,); without ``y`` they are 0 and 1.
 
         Raises
@@ -80,6 +81,7 @@ class RedFlagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             classes = np.array([0, 1])
         else:
             labels = column_or_1d(y, warn=True)
+            assert_all_finite(labels, input_name="y")
             check_classification_targets(labels)
             check_consistent_length(texts, labels)
             classes = np.unique(labels)
@@ -94,14 +96,14 @@ class RedFlagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.classes_ = classes
         return self
 
-    def predict(self, X: Iterable[str | None]) -> NDArray[Any]:  # noqa: N803
+    def predict(self, X: Iterable[str | None]) -> NDArray[Any]:
         """Labels of shape (n_texts,). A text that cannot be judged gets the negative one."""
         check_is_fitted(self)
         reached = [report.verdict in _POSITIVE[self.verdict] for report in self._reports(X)]
         positive = self._positive()
         return self.classes_[np.where(reached, positive, 1 - positive)]
 
-    def predict_proba(self, X: Iterable[str | None]) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: Iterable[str | None]) -> NDArray[np.float64]:
         """Probabilities of shape (n_texts, 2), in the order of ``classes_``.
 
         A text that cannot be judged gets the prevalence that the model assumes: nothing is known about it.
@@ -115,7 +117,7 @@ class RedFlagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _positive(self) -> int:
         return 1 if self.pos_label is None else self.classes_.tolist().index(self.pos_label)
 
-    def _reports(self, X: Iterable[str | None]) -> list[Report]:  # noqa: N803
+    def _reports(self, X: Iterable[str | None]) -> list[Report]:
         return _score(shared_scorer(self.model), raw_texts(X), self.n_jobs)
 
 
@@ -146,7 +148,7 @@ class RedFlagFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def fit(self, X: Iterable[str | None], y: ArrayLike | None = None) -> "RedFlagFeatures":  # noqa: N803
+    def fit(self, X: Iterable[str | None], y: ArrayLike | None = None) -> "RedFlagFeatures":
         """Check that ``X`` holds texts; there is nothing to learn.
 
         Raises
@@ -157,7 +159,7 @@ class RedFlagFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         raw_texts(X)
         return self
 
-    def transform(self, X: Iterable[str | None]) -> csr_matrix | NDArray[np.int64]:  # noqa: N803
+    def transform(self, X: Iterable[str | None]) -> csr_matrix | NDArray[np.int64]:
         """Counts of shape (n_texts, n_flags), int64; a text that cannot be judged has only zeros."""
         texts = raw_texts(X)
         scorer = shared_scorer(self.model)
@@ -173,7 +175,7 @@ class RedFlagFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return np.array(_flag_ids(shared_scorer(self.model)), dtype=object)
 
 
-def raw_texts(X: Iterable[str | None]) -> list[str]:  # noqa: N803
+def raw_texts(X: Iterable[str | None]) -> list[str]:
     """``X`` as a list of texts; a missing one (None, NaN, NA) becomes the empty text, which cannot be judged.
 
     Raises
