@@ -1,11 +1,4 @@
-"""The scikit-learn estimators: scikit-learn's own checks, and what they are for.
-
-scikit-learn has no checks for estimators of raw texts: ``check_estimator`` stops after cloning, because all further checks give
-matrices of numbers. So the checks that need no input run on the estimators themselves, and the whole list runs on
-subclasses that say every row of numbers as one of two sentences. What then stays out: accuracy on numbers (tag ``poor_score``: a
-sentence made from a number says little about it) and, on the estimators themselves, the number of columns (tag
-``no_validation``: texts have none).
-"""
+"""The scikit-learn estimators: what they are for. scikit-learn's own checks are in ``test_sklearn_checks.py``."""
 
 import pickle
 from typing import Any
@@ -13,8 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -22,8 +14,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.utils import estimator_checks as checks
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from als_redflags import Scorer
 from als_redflags.errors import ModelError
@@ -34,65 +24,6 @@ NEWS = "The regulator warned about clinics that say stem cells stop ALS. No such
 CARE = "Riluzole and good breathing care help people with ALS to live longer. Ask your neurologist about both."
 TEXTS = [SALE, NEWS, CARE, SALE + " Book now."] * 3
 LABELS = ["seller", "honest", "honest", "seller"] * 3
-
-
-def said(X: NDArray[Any]) -> list[str]:
-    return [SALE if row.sum() > 0 else CARE for row in X]
-
-
-class NumbersSaid:
-    """Makes an estimator of texts one of numbers, for scikit-learn's checks."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.input_tags.one_d_array, tags.input_tags.two_d_array, tags.input_tags.string = False, True, False
-        tags.no_validation = False
-        if tags.classifier_tags:
-            tags.classifier_tags.poor_score = True
-        return tags
-
-    def fit(self, X: Any, y: Any = None) -> Any:
-        return super().fit(said(validate_data(self, X)), y)  # type: ignore[misc]
-
-
-class ClassifierOfNumbers(NumbersSaid, RedFlagClassifier):
-    def predict(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return super().predict(said(validate_data(self, X, reset=False)))
-
-    def predict_proba(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return super().predict_proba(said(validate_data(self, X, reset=False)))
-
-
-class FeaturesOfNumbers(NumbersSaid, RedFlagFeatures):
-    def transform(self, X: Any) -> Any:
-        return super().transform(said(validate_data(self, X, reset=False)))
-
-
-@checks.parametrize_with_checks([ClassifierOfNumbers(), FeaturesOfNumbers()])
-def test_scikit_learns_checks(estimator: BaseEstimator, check: Any) -> None:
-    check(estimator)
-
-
-WITHOUT_INPUT = [
-    checks.check_estimator_cloneable,
-    checks.check_estimator_tags_renamed,
-    checks.check_valid_tag_types,
-    checks.check_estimator_repr,
-    checks.check_no_attributes_set_in_init,
-    checks.check_do_not_raise_errors_in_init_or_set_params,
-    checks.check_parameters_default_constructible,
-    checks.check_get_params_invariance,
-    checks.check_set_params,
-    checks.check_mixin_order,
-]
-
-
-@pytest.mark.parametrize("check", WITHOUT_INPUT, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("estimator", [RedFlagClassifier(), RedFlagFeatures()], ids=lambda e: type(e).__name__)
-def test_scikit_learns_checks_that_need_no_input(estimator: BaseEstimator, check: Any) -> None:
-    check(type(estimator).__name__, estimator)
 
 
 def test_the_classifier_gives_the_scorers_verdicts_and_scores(scorer: Scorer) -> None:
@@ -163,8 +94,8 @@ def test_features_count_what_is_asserted(scorer: Scorer) -> None:
         assert counts[row].toarray()[0].tolist() == [ids.count(name) for name in names]
     assert counts[2].max() >= 2
     assert RedFlagFeatures(sparse_output=False).transform([SALE]).tolist() == counts[0].toarray().tolist()
-    frame = RedFlagFeatures(sparse_output=False).set_output(transform="pandas").transform(pd.Series([SALE], index=[9]))
-    assert (frame.index.tolist(), frame.columns.tolist()) == ([9], names)
+    frame = RedFlagFeatures(sparse_output=False).set_output(transform="pandas").transform([SALE])
+    assert frame.columns.tolist() == names
 
 
 def test_cross_validation_search_and_ensembles() -> None:
