@@ -34,6 +34,8 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
+    CSV = "csv"
+    SARIF = "sarif"
 
 
 class RulesFormat(StrEnum):
@@ -148,10 +150,18 @@ def score(
                 if len(reports) > 1:
                     console.print()
                     render.print_table(console, reports)
+            elif format is Format.SARIF:
+                from als_redflags.sarif import to_sarif
+
+                stream.write(to_sarif(reports, [text for _, text in texts], scorer.book))
+            elif format is Format.CSV:
+                from als_redflags.spreadsheet import to_csv
+
+                stream.write(to_csv(reports))
             else:
                 from als_redflags import render
 
-                stream.write(render.to_json(reports, lines=format is Format.JSONL))
+                stream.write(render.to_json(reports, lines=format is Format.JSONL, several=len(names) > 1))
             stream.flush()
     except OSError as error:
         typer.echo(f"als-redflags: {output or 'the output'}: cannot be written ({error.strerror})", err=True)

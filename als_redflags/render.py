@@ -32,11 +32,16 @@ _MASKED = re.compile(r"\billness\b|[#@]")
 _QUOTE_CHARS = 240
 
 
-def to_json(reports: Sequence[Report], *, lines: bool = False) -> str:
-    """One report as an object, several as a list; with ``lines`` one object a line."""
+def to_json(reports: Sequence[Report], *, lines: bool = False, several: bool | None = None) -> str:
+    """One report as an object, several as an array; with ``lines`` one object a line.
+
+    ``several`` settles the shape by what was asked for instead of by what came of it: a program that names two files gets an
+    array, also when one of them could not be read. The members are described in ``schema/report.schema.json``.
+    """
     if lines:
         return "".join(json.dumps(report.to_dict(), ensure_ascii=False) + "\n" for report in reports)
-    data = reports[0].to_dict() if len(reports) == 1 else [report.to_dict() for report in reports]
+    array = len(reports) != 1 if several is None else several
+    data = [report.to_dict() for report in reports] if array else reports[0].to_dict()
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from als_redflags.errors import InputError
+
 SCHEMA_VERSION = 1
 
 
@@ -134,6 +136,32 @@ class Report:
             "next_steps": self.next_steps,
             "warnings": self.warnings,
         }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Report":
+        """The report that :meth:`to_dict` turned into ``data``; next steps and warnings follow from the rest.
+
+        Raises
+        ------
+        InputError
+            If ``data`` is no report of ``schema_version`` 1.
+        """
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise InputError(f"a report of schema_version {SCHEMA_VERSION} is needed, not {data.get('schema_version')!r}")
+        try:
+            return cls(
+                **{name: data[name] for name in ("source", "score", "reason", "n_words", "voice")},
+                verdict=Verdict(data["verdict"]),
+                model_version=data["model"]["version"],
+                model_sha256=data["model"]["sha256"],
+                flags=tuple(Flag(**flag) for flag in data["flags"]),
+                discounted=tuple(Discounted(**item) for item in data["discounted"]),
+                contributions=None if data["score"] is None else dict(data["contributions"]),
+                legitimacy=tuple(Signal(**signal) for signal in data["legitimacy"]),
+                wording=tuple((entry["term"], entry["weight"]) for entry in data["wording"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"this is no report as als_redflags writes it ({type(error).__name__}: {error})") from None
 
 
 @cache

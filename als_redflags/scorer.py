@@ -221,7 +221,8 @@ class Scorer:
         """A copy of ``frame`` with the columns score, verdict, reason, n_flags and flags.
 
         ``flags="wide"`` adds one boolean column for each red flag instead of the list. Rows whose text is null or no string
-        are kept, with verdict ``insufficient``.
+        are kept, with verdict ``insufficient``. ``verdict`` is an ordered categorical: ``frame["verdict"] >= "caution"`` works.
+        There ``insufficient`` stands lowest, so that it is left out; it is no sign of an honest text.
 
         Raises
         ------
@@ -234,10 +235,13 @@ class Scorer:
             raise KeyError(f"no column {text_column!r}; the table has {', '.join(map(str, frame.columns))}")
         if flags not in ("list", "wide", "none"):
             raise ValueError(f"flags is 'list', 'wide' or 'none', not {flags!r}")
+        import pandas as pd
+
         reports = [self.score(text) if isinstance(text, str) else self._no_text() for text in frame[text_column]]
         result = frame.copy()
         result["score"] = [math.nan if report.score is None else report.score for report in reports]
-        result["verdict"] = [str(report.verdict) for report in reports]
+        order = [str(v) for v in (Verdict.INSUFFICIENT, Verdict.LOW, Verdict.CAUTION, Verdict.HIGH)]
+        result["verdict"] = pd.Categorical([str(report.verdict) for report in reports], categories=order, ordered=True)
         result["reason"] = [report.reason for report in reports]
         found = [sorted({flag.id for flag in report.flags}) for report in reports]
         result["n_flags"] = [len(ids) for ids in found]
