@@ -15,15 +15,8 @@ from als_redflags.rulebook import RawPattern, RuleBook, chains
 from als_redflags.shapes import NUMBER_WORDS, SHAPE_NAMES
 from als_redflags.words import split
 
-# What is looked for in every sentence; beside a claim; and on a page that sells.
-STAGES: tuple[tuple[str, ...], ...] = (
-    ("rule", "on_offer", "spread", "topic", "short_topic", "lawful"),
-    ("unless", "cue", "break", "rhetorical"),
-    ("named", "present", "absent"),
-)
-_STAGE_OF = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
-
-Owner = tuple[str, str]  # kind, and the id of a rule, a cue, a frame or a list
+# Kind and id. Kinds: rule, on_offer, unless, spread, present, absent (of a rule), named (of a list), cue, and each of the frames.
+Owner = tuple[str, str]
 _SHAPE_COUNT = 40  # as common as this a shape is taken to be; a number alone is everywhere
 
 
@@ -34,19 +27,19 @@ class Tables:
     Attributes
     ----------
     labels : names of word lists and shapes; other tables give their index
-    entries : for each stage the entries of the lists that it needs: ``[words, labels, labels it has in capitals only]``
+    entries : of the word lists: ``[words, labels, labels it has in capitals only]``
     segments : each a list of elements, an int for a label or a list of words; of a spaCy token pattern words it requires
     anchors : for each segment the index of its rarest element
     raw : spaCy token patterns by the index of their segment
-    chains : for each stage ``[kind, id, segments, gaps, rare]``; ``rare`` lists (segment, element) of the rarest parts first
+    chains : ``[kind, id, segments, gaps, rare]``; ``rare`` lists (segment, element) of the rarest parts first
     """
 
     labels: list[str]
-    entries: list[list[tuple[str, list[int], list[int]]]]
+    entries: list[tuple[str, list[int], list[int]]]
     segments: list[list[int | list[str]]]
     anchors: list[int]
     raw: dict[int, RawPattern]
-    chains: list[list[tuple[str, str, list[int], list[int], list[tuple[int, int]]]]]
+    chains: list[tuple[str, str, list[int], list[int], list[tuple[int, int]]]]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,12 +68,11 @@ class _Compiler:
             word for rule in book.rules.values() for text in (*rule.fires, *rule.silent) for word in split(text)
         )
         self.labels: dict[str, int] = {}
-        self.needed: list[set[int]] = [set() for _ in STAGES]  # labels by stage
         self.phrases: dict[Phrases, str] = {}
         self.segments: dict[Any, int] = {}
         self.elements: list[tuple[Element, ...]] = []
         self.raw: dict[int, RawPattern] = {}
-        self.chains: list[list[tuple[str, str, list[int], list[int], list[tuple[int, int]]]]] = [[] for _ in STAGES]
+        self.chains: list[tuple[str, str, list[int], list[int], list[tuple[int, int]]]] = []
 
     def tables(self) -> Tables:
         for owner, pattern in self._owned_patterns():
@@ -115,9 +107,8 @@ class _Compiler:
             yield from (((name, name), pattern) for pattern in patterns)
 
     def _add(self, owner: Owner, chain: Chain | str | RawPattern) -> None:
-        stage = _STAGE_OF[owner[0]]
         if isinstance(chain, Chain):
-            numbers = [self._segment(tuple(self._named(element, stage) for element in segment)) for segment in chain.segments]
+            numbers = [self._segment(tuple(self._named(element) for element in segment)) for segment in chain.segments]
             gaps = list(chain.gaps)
         else:
             numbers, gaps = [self._raw_segment(chain, owner)], [0]
@@ -125,16 +116,15 @@ class _Compiler:
         common = {place: self._frequency(self.elements[place[0]][place[1]]) for place in places}
         if min(common.values()) == float("inf"):
             raise RuleError(f"{owner[1]}: a pattern of numbers only needs a word beside them")
-        self.chains[stage].append((*owner, numbers, gaps, sorted(places, key=lambda place: common[place])))
+        self.chains.append((*owner, numbers, gaps, sorted(places, key=lambda place: common[place])))
 
-    def _named(self, element: Element, stage: int) -> Element:
-        """Give a list of phrases a label, as a word list has, and note when labels are needed."""
+    def _named(self, element: Element) -> Element:
+        """Give a list of phrases a label, as a word list has."""
         if isinstance(element, Phrases):
             name = self.phrases.setdefault(element, f"phrases {len(self.phrases)}")
             element = Label(name)
         if isinstance(element, Label):
-            label = self.labels.setdefault(element.name, len(self.labels))
-            self.needed[stage].add(label)
+            self.labels.setdefault(element.name, len(self.labels))
         return element
 
     def _segment(self, segment: Segment) -> int:
@@ -178,16 +168,12 @@ class _Compiler:
             raise RuleError(f"lexicon {name}: the entry {entry!r} holds no word")
         return words
 
-    def _entries(self) -> list[list[tuple[str, list[int], list[int]]]]:
-        stages: list[list[tuple[str, list[int], list[int]]]] = []
-        for stage in range(len(STAGES)):
-            found: dict[tuple[str, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-            for name, label in self.labels.items():
-                if label in self.needed[stage]:
-                    for words, capitals in self._words_of(name):
-                        found[words][capitals].append(label)
-            stages.append([(" ".join(words), *labels) for words, labels in found.items()])
-        return stages
+    def _entries(self) -> list[tuple[str, list[int], list[int]]]:
+        found: dict[tuple[str, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+        for name, label in self.labels.items():
+            for words, capitals in self._words_of(name):
+                found[words][capitals].append(label)
+        return [(" ".join(words), *labels) for words, labels in found.items()]
 
     def _element(self, element: Element) -> int | list[str]:
         return sorted(element.forms) if isinstance(element, Word) else self.labels[element.name]  # type: ignore[union-attr]

@@ -13,17 +13,20 @@ from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
-from als_redflags.compiled import STAGES, Owner, Tables, compile_rules
+from als_redflags.compiled import Owner, Tables, compile_rules
 from als_redflags.errors import RuleError
 from als_redflags.rulebook import RawPattern, RuleBook
 from als_redflags.shapes import shapes
 from als_redflags.text import Document
 
 Span = tuple[int, int]  # tokens, half-open
-_STAGE_OF = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
-_HERE = ""  # the key of a node in a tree of words under which its mask and labels lie; no word is empty
+_Node = tuple[tuple[int, frozenset[int], frozenset[int]] | None, "_Tree | None"]
+_Tree = dict[str, _Node]
+_HERE = ""  # while a tree is made, the key of what ends at a node; no word is empty
+_NONE: frozenset[int] = frozenset()
 _RAREST = 4  # parts of a chain that must be present before it is searched
 
 
@@ -50,63 +53,6 @@ class _Chain:
     gaps: tuple[int, ...]
 
 
-class _Stage:
-    """The chains of one stage, with a tree of the words and entries that they need.
-
-    A mask has ``_RAREST`` blocks of one bit a chain: block ``n`` holds the chains whose n-th rarest part the word can be.
-    """
-
-    def __init__(self, tables: Tables, number: int) -> None:
-        rows = tables.chains[number]
-        self.chains = [_Chain((kind, name), tuple(segments), tuple(gaps)) for kind, name, segments, gaps, _ in rows]
-        self.width = len(rows)
-        self.all = (1 << self.width) - 1
-        bits: dict[int | str, list[int]] = defaultdict(list)
-        always = []
-        for chain, (*_, rare) in enumerate(rows):
-            for block in range(_RAREST):
-                bit = block * self.width + chain
-                if block >= len(rare):
-                    always.append(bit)
-                    continue
-                segment, place = rare[block]
-                element = tables.segments[segment][place]
-                for word in [element] if isinstance(element, int) else element:
-                    bits[word].append(bit)
-        self.always = self._mask(always)
-        self.label_masks = {label: self._mask(of) for label, of in bits.items() if isinstance(label, int)}
-        self.tree: dict[str, Any] = {}
-        for word, of in bits.items():
-            if isinstance(word, str):
-                self.tree[word] = {_HERE: (self._mask(of), frozenset(), frozenset())}
-        for words, labels, in_capitals in tables.entries[number]:
-            node = self.tree
-            for word in words.split(" "):
-                node = node.setdefault(word, {})
-            mask = node[_HERE][0] if _HERE in node else 0
-            for label in labels:
-                mask |= self.label_masks.get(label, 0)
-            node[_HERE] = (mask, frozenset(labels), frozenset(in_capitals))
-
-    def _mask(self, bits: list[int]) -> int:
-        mask = bytearray(_RAREST * self.width // 8 + 1)
-        for bit in bits:
-            mask[bit >> 3] |= 1 << (bit & 7)
-        return int.from_bytes(mask, "little")
-
-    def candidates(self, mask: int) -> list[_Chain]:
-        """Chains whose rarest parts are all in a mask, in the order of the rule book."""
-        both = self.all
-        for block in range(_RAREST):
-            both &= mask >> (block * self.width)
-        found = []
-        while both:
-            lowest = both & -both
-            found.append(self.chains[lowest.bit_length() - 1])
-            both ^= lowest
-        return found
-
-
 class RuleMatcher:
     """A compiled rule book.
 
@@ -122,9 +68,57 @@ class RuleMatcher:
         self.labels = {name: number for number, name in enumerate(tables.labels)}
         self.segments = [tuple(e if isinstance(e, int) else frozenset(e) for e in segment) for segment in tables.segments]
         self.anchors = tables.anchors
-        self.stages = [_Stage(tables, number) for number in range(len(STAGES))]
         self.raw = tables.raw
+        self.chains = [_Chain((kind, name), tuple(segments), tuple(gaps)) for kind, name, segments, gaps, _ in tables.chains]
+        kinds: dict[str, list[int]] = defaultdict(list)
+        for number, chain in enumerate(self.chains):
+            kinds[chain.owner[0]].append(number)
+        self.kinds = {kind: _mask(numbers) for kind, numbers in kinds.items()}
+        self._plant(tables)
         self._token_matchers: dict[int, TokenMatcher] = {}
+
+    def _plant(self, tables: Tables) -> None:
+        """Make the masks and the tree of words.
+
+        A mask has ``_RAREST`` blocks of one bit a chain: block ``n`` holds the chains whose n-th rarest part a word or entry can
+        be. A node of the tree is (what ends here, children by word), each ``None`` where there is none; what ends here is (mask,
+        labels, labels in capitals only).
+        """
+        bits: dict[int | str, list[int]] = defaultdict(list)
+        always = []
+        for number, (*_, rare) in enumerate(tables.chains):
+            for block in range(_RAREST):
+                bit = block * len(tables.chains) + number
+                if block < len(rare):
+                    segment, place = rare[block]
+                    element = tables.segments[segment][place]
+                    for word in [element] if isinstance(element, int) else element:
+                        bits[word].append(bit)
+                else:
+                    always.append(bit)
+        self.always = _mask(always)
+        masks = {word: _mask(of) for word, of in bits.items()}
+        self.label_masks = {label: masks.get(label, 0) for label in self.labels.values()}
+        branches: dict[str, Any] = {word: {_HERE: (mask, _NONE, _NONE)} for word, mask in masks.items() if isinstance(word, str)}
+        shared: dict[Any, Any] = {}  # equal masks and sets are kept once: the tree must fit into the cache of the processor
+        for words, *both in tables.entries:
+            node = branches
+            for word in words.split(" "):
+                node = node.setdefault(word, {})
+            mask = node[_HERE][0] if _HERE in node else 0
+            for label in both[0]:
+                mask |= self.label_masks[label]
+            here = (mask, *map(frozenset, both))
+            node[_HERE] = shared.setdefault(here, here)
+        self.tree = _tree(branches) or {}
+
+    def candidates(self, mask: int) -> int:
+        """The chains whose rarest parts are all in a mask, one bit a chain."""
+        width = len(self.chains)
+        found = (1 << width) - 1
+        for block in range(_RAREST):
+            found &= mask >> (block * width)
+        return found
 
     def sentences(self, document: Document) -> list["SentenceMatches"]:
         """What was found in every sentence of a document."""
@@ -135,6 +129,18 @@ class RuleMatcher:
         if segment not in self._token_matchers:
             self._token_matchers[segment] = TokenMatcher(self.raw[segment])
         return self._token_matchers[segment]
+
+
+def _mask(bits: list[int]) -> int:
+    mask = bytearray(max(bits, default=0) // 8 + 1)
+    for bit in bits:
+        mask[bit >> 3] |= 1 << (bit & 7)
+    return int.from_bytes(mask, "little")
+
+
+def _tree(branches: dict[str, Any]) -> _Tree | None:
+    nodes = {word: (branch.pop(_HERE, None), _tree(branch)) for word, branch in branches.items()}
+    return nodes or None
 
 
 class TokenMatcher:
@@ -177,23 +183,27 @@ class SentenceMatches:
         self.words = document.words[sentence]
         self._document = document
         self._matcher = matcher
-        self._hits: list[list[tuple[int, int, frozenset[int]]]] = []  # entries by stage: tokens, labels
+        self._hits: list[tuple[int, int, frozenset[int]]] = []  # entries of lists and shapes: tokens, labels
         self._entries: dict[int, list[Span]] = {}
         self._found: dict[int, list[Span]] = {}
-        self._matches: list[dict[str, list[Match]]] = []
-        self._search(0)
+        self._matches: dict[str, list[Match]] = {}
+        self._candidates = matcher.candidates(self._read())
 
     def of(self, kind: str) -> list[Match]:
         """Matches whose owner is of this kind, in the order of the rule book."""
-        stage = _STAGE_OF[kind]
-        while len(self._matches) <= stage:
-            self._search(len(self._matches))
-        return self._matches[stage].get(kind, [])
+        matches = self._matches.get(kind)
+        if matches is None:
+            matches = self._matches[kind] = []
+            left = self._candidates & self._matcher.kinds.get(kind, 0)
+            while left:
+                lowest = left & -left
+                matches += self._join(self._matcher.chains[lowest.bit_length() - 1])
+                left ^= lowest
+        return matches
 
     def entries(self, name: str) -> list[Span]:
-        """Spans of the entries of a word list, or of a shape, that a rule looks for in every sentence."""
-        label = self._matcher.labels.get(name)
-        return [(start, end) for start, end, labels in self._hits[0] if label in labels]
+        """Spans of the entries of a word list, or of a shape, that a pattern names."""
+        return self._entries_of(self._matcher.labels.get(name, -1))
 
     def offsets(self, start: int, end: int) -> tuple[int, int]:
         """Offsets in the cleaned text of tokens ``[start, end)``."""
@@ -203,59 +213,46 @@ class SentenceMatches:
     def _spans(self) -> list[Span]:
         return self._document.word_spans(self.sentence)
 
-    def _surface(self) -> list[str]:
-        return [self._document.text[start:end] for start, end in self._spans]
-
-    def _search(self, number: int) -> None:
-        stage = self._matcher.stages[number]
-        matches: dict[str, list[Match]] = {}
-        for chain in stage.candidates(self._read(stage)):
-            found = self._join(chain)
-            if found:
-                matches.setdefault(chain.owner[0], []).extend(found)
-        self._matches.append(matches)
-
-    def _read(self, stage: _Stage) -> int:
-        """Note the entries of the word lists of a stage; return the mask of the sentence."""
-        words, tree, mask = self.words, stage.tree, stage.always
-        hits: list[tuple[int, int, frozenset[int]]] = []
+    def _read(self) -> int:
+        """Note the entries of the word lists; return the mask of the sentence."""
+        words, hits, mask = self.words, self._hits, self._matcher.always
         last = len(words)
-        for start, word in enumerate(words):
-            node = tree.get(word)
-            end = start
+        for start, node in enumerate(map(self._matcher.tree.get, words)):
+            end = start + 1
             while node is not None:
-                end += 1
-                here = node.get(_HERE)
+                here, children = node
                 if here is not None:
                     mask |= here[0]
                     if here[1]:
                         hits.append((start, end, here[1]))
-                    if here[2] and "".join(self._surface()[start:end]).isupper():
+                    if here[2] and self._surface(start, end).isupper():
                         hits.append((start, end, here[2]))
                         for label in here[2]:
-                            mask |= stage.label_masks.get(label, 0)
-                if end == last:
+                            mask |= self._matcher.label_masks[label]
+                if children is None or end == last:
                     break
-                node = node.get(words[end])
-        for name, start, end in self._shapes:
-            label = self._matcher.labels.get(name, -1)
-            if label in stage.label_masks:
-                hits.append((start, end, frozenset((label,))))
-                mask |= stage.label_masks[label]
-        self._hits.append(hits)
-        return mask
-
-    @cached_property
-    def _shapes(self) -> list[tuple[str, int, int]]:
+                node = children.get(words[end])
+                end += 1
         sentence = self._document.sentences[self.sentence]
         found = shapes(self._document.lower, sentence.start, sentence.end)
-        starts = [start for start, _ in self._spans] if found else []
-        return [(name, max(bisect_right(starts, start) - 1, 0), bisect_right(starts, end - 1)) for name, start, end in found]
+        if found:
+            starts = [start for start, _ in self._spans]
+            for name, first, after in found:
+                label = self._matcher.labels.get(name, -1)
+                if label in self._matcher.label_masks:
+                    mask |= self._matcher.label_masks[label]
+                    start, end = max(bisect_right(starts, first) - 1, 0), bisect_right(starts, after - 1)
+                    hits.append((start, end, frozenset((label,))))
+            hits.sort(key=itemgetter(0, 1))
+        return mask
+
+    def _surface(self, start: int, end: int) -> str:
+        return self._document.text[self._spans[start][0] : self._spans[end - 1][1]]
 
     def _entries_of(self, label: int) -> list[Span]:
         spans = self._entries.get(label)
         if spans is None:
-            spans = self._entries[label] = sorted((start, end) for start, end, labels in self._hits[-1] if label in labels)
+            spans = self._entries[label] = [(start, end) for start, end, labels in self._hits if label in labels]
         return spans
 
     def _find(self, number: int) -> list[Span]:
@@ -264,7 +261,7 @@ class SentenceMatches:
         if spans is None:
             spans = _longest(self._extend(self._matcher.segments[number], self._matcher.anchors[number]))
             if spans and number in self._matcher.raw:
-                spans = self._matcher.token_matcher(number).find(self._surface())
+                spans = self._matcher.token_matcher(number).find([self._document.text[start:end] for start, end in self._spans])
             self._found[number] = spans
         return spans
 

@@ -38,7 +38,8 @@ _ILLNESS = "illness"
 _AMBIGUOUS = frozenset({"ed", "aids", "cp", "amd", "msa"})
 
 
-_KEPT_SIGNS = frozenset("$\u20ac\u00a3\u20b9%?!")
+_STOPS = frozenset(",.;:&+=~") | {"..", "..."}
+_SENTENCE_END = "\n"  # stands between sentences that are read together; no term holds it
 
 
 @cache
@@ -55,30 +56,26 @@ def _diseases() -> dict[str, list[tuple[str, ...]]]:
 
 def _name_illness(words: list[str], diseases: dict[str, list[tuple[str, ...]]]) -> list[str]:
     named: list[str] = []
-    position = 0
-    while position < len(words):
-        for run in diseases.get(words[position], ()):
-            if tuple(words[position : position + len(run)]) == run:
+    done = 0
+    for place in [place for place, word in enumerate(words) if word in diseases]:
+        for run in diseases[words[place]]:
+            if place >= done and tuple(words[place : place + len(run)]) == run:
+                named += words[done:place]
                 named.append(_ILLNESS)
-                position += len(run)
+                done = place + len(run)
                 break
-        else:
-            named.append(words[position])
-            position += 1
-    return named
+    return named + words[done:]
 
 
 def masked(words: list[str]) -> list[str]:
-    """Words of a sentence as the model reads them: numbers ``#``, places ``@``, diseases ``illness``, no punctuation.
+    """Words as the model reads them: numbers ``#``, places ``@``, diseases ``illness``, no commas and stops.
 
     >>> masked(["we", "treat", "als", "in", "3", "days", ",", "not", "years", "!"])
     ['we', 'treat', 'illness', 'in', '#', 'days', 'not', 'years', '!']
     """
-    diseases = _diseases()
-    if not diseases.keys().isdisjoint(words):
-        words = _name_illness(words, diseases)
-    kept = [word for word in words if word[-1].isalnum() or word in _KEPT_SIGNS]
-    return ["#" if word[0].isdigit() else _PLACE.get(word, word) for word in kept]
+    place = _PLACE.get
+    named = _name_illness(words, _diseases())
+    return ["#" if "0" <= word < ":" else place(word, word) for word in named if word not in _STOPS]
 
 
 Term = str | tuple[str, str]  # a word or a pair of words
@@ -121,18 +118,15 @@ class TextModel:
 
     def known(self, sentences: Iterable[list[str]]) -> set[int]:
         """Indices of the known terms in sentences, each a list of words as :func:`als_redflags.words.split` gives them."""
-        find = self.vocabulary.get
-        found: set[int | None] = set()
+        words: list[str] = []
         for sentence in sentences:
-            words = masked(sentence)
-            found.update(map(find, words))
-            found.update(map(find, pairwise(words)))
+            words += sentence
+            words.append(_SENTENCE_END)
+        words = masked(words)
+        find = self.vocabulary.get
+        found: set[int | None] = {*map(find, words), *map(find, pairwise(words))}
         found.discard(None)
         return found  # type: ignore[return-value]  # None was discarded
-
-    def reading(self) -> "Reading":
-        """An empty text, to be read piece by piece."""
-        return Reading(self)
 
     def logit(self, known: set[int]) -> float:
         """Log-odds that a text with these terms is red-flag marketing, by its words alone."""
@@ -142,9 +136,9 @@ class TextModel:
 
     def weights(self, known: set[int], most: int | None = None) -> list[tuple[str, float]]:
         """The share of each term in the logit, in logits; those that move it most come first."""
-        norm = math.sqrt(sum(map(self._squares.__getitem__, known)))
+        norm = math.sqrt(sum(map(self.squares.__getitem__, known)))
         chosen = sorted(known, key=self._ranks.__getitem__)[:most]
-        return [(self._names[i], self._products[i] / norm) for i in chosen]
+        return [(self._names[i], self.products[i] / norm) for i in chosen]
 
     @cached_property
     def _names(self) -> list[str]:
@@ -152,11 +146,11 @@ class TextModel:
 
     # As lists of Python numbers: a text holds a few hundred terms, too few to be worth the way into NumPy and back
     @cached_property
-    def _squares(self) -> list[float]:
+    def squares(self) -> list[float]:
         return list(map(float, self.idf**2))
 
     @cached_property
-    def _products(self) -> list[float]:
+    def products(self) -> list[float]:
         return list(map(float, self.idf * self.coef))
 
     @cached_property
@@ -179,8 +173,8 @@ class Reading:
     def add(self, known: set[int]) -> None:
         new = known - self.known
         self.known |= new
-        self._square += math.fsum(map(self._model._squares.__getitem__, new))
-        self._product += math.fsum(map(self._model._products.__getitem__, new))
+        self._square += sum(map(self._model.squares.__getitem__, new))
+        self._product += sum(map(self._model.products.__getitem__, new))
 
     @property
     def logit(self) -> float:

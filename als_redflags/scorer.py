@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_WORDS = 5
+_ENOUGH_TO_TELL = 12  # words by which a language can be told
 _WINDOW_WORDS = 300
 _CHUNK = 32
 _MODEL_RANGE = 6.0  # logits: beyond, the words alone have no more to say
@@ -126,13 +127,14 @@ def _sentences_of(document: Document, findings: list[Finding]) -> set[int]:
     }
 
 
-def text_logit(model: TextModel, pieces: list[Window]) -> float:
-    """The model's logit of a text, clipped: the mean of all windows and of the most suspicious one.
+def text_logit(model: TextModel, pieces: list[Window]) -> tuple[float, set[int]]:
+    """The model's logit of a text, clipped, and the terms it knows: the mean of all windows and of the most suspicious one.
 
     A window counts as it reads with its first 0, 1, 2 ... flagged sentences, whichever is highest. So a further asserted red flag
     never lowers the logit, although TF-IDF alone would dilute what stood there before.
     """
     logits = []
+    known: set[int] = set()
     for piece in pieces:
         reading = Reading(model)
         reading.add(model.known(piece.plain))
@@ -141,7 +143,8 @@ def text_logit(model: TextModel, pieces: list[Window]) -> float:
             reading.add(model.known([claim]))
             highest = max(highest, reading.logit)
         logits.append(highest)
-    return clip((max(logits) + math.fsum(logits) / len(logits)) / 2)
+        known |= reading.known
+    return clip((max(logits) + math.fsum(logits) / len(logits)) / 2), known
 
 
 def clip(logit: float) -> float:
@@ -197,10 +200,10 @@ class Scorer:
         if reason:
             return self._report(document, source, None, Verdict.INSUFFICIENT, reason)
         findings = self._reader.read(document)
-        logit = text_logit(self.trained.text_model, windows(document, findings))
+        logit, known = text_logit(self.trained.text_model, windows(document, findings))
         contributions = self._contributions(rule_features(findings), logit)
         score = sigmoid(math.fsum(contributions.values()))
-        return self._report(document, source, score, self._verdict(score), None, findings, contributions)
+        return self._report(document, source, score, self._verdict(score), None, findings, contributions, known)
 
     def score_many(self, texts: Iterable[str], *, n_jobs: int = 1) -> Iterator[Report]:
         """Score texts lazily, in their order; with ``n_jobs`` > 1 in worker processes."""
@@ -259,12 +262,13 @@ class Scorer:
     def _insufficient(self, document: Document) -> str | None:
         if document.n_words < MIN_WORDS:
             return f"the text has {document.n_words} words; at least {MIN_WORDS} are needed"
-        foreign = len(_FOREIGN_LETTER.findall(document.lower))
-        if foreign and foreign > 0.3 * len(_LETTER.findall(document.lower)):
-            return "the text does not seem to be English"
-        words = [word for sentence in document.words for word in sentence if word.isalpha()]
+        if not document.lower.isascii():
+            foreign = len(_FOREIGN_LETTER.findall(document.lower))
+            if foreign > 0.3 * len(_LETTER.findall(document.lower)):
+                return "the text does not seem to be English"
+        words = list(chain.from_iterable(document.words))
         known = sum(map(self.trained.text_model.vocabulary.__contains__, words))
-        if not words or (len(words) >= 12 and known < 0.5 * len(words)):
+        if known < (0.4 if len(words) >= _ENOUGH_TO_TELL else 0.0) * len(words) or not any(map(str.isalpha, words)):
             return "the text does not seem to be English"
         return None
 
@@ -292,9 +296,10 @@ class Scorer:
         reason: str | None,
         findings: Findings | None = None,
         contributions: dict[str, float] | None = None,
+        known: set[int] | None = None,
     ) -> Report:
         base = Report(source, score, verdict, reason, document.n_words, self.trained.version, self.trained.sha256)
-        if findings is None or contributions is None:
+        if findings is None or contributions is None or known is None:
             return base
         occurrences = Counter(finding.rule.id for finding in findings.flags)
         model = self.trained.text_model
@@ -313,7 +318,7 @@ class Scorer:
             discounted=tuple(Discounted(**_evidence(document, f), stance=f.stance, cue=f.cue or "") for f in findings.discounted),
             contributions=contributions,
             legitimacy=tuple(_signal(document, f) for f in findings.of("legitimacy")),
-            wording=tuple(model.weights(model.known(document.words), _WORDING_SHOWN)),
+            wording=tuple(model.weights(known, _WORDING_SHOWN)),
             voice=findings.voice,
         )
 

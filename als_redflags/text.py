@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
+from operator import itemgetter
 
 from als_redflags.words import splitter
 
@@ -327,7 +329,7 @@ class Document:
     @cached_property
     def n_words(self) -> int:
         """Words and numbers, without punctuation."""
-        return sum(word[0].isalnum() for words in self.words for word in words)
+        return sum(map(str.isalnum, map(itemgetter(0), chain.from_iterable(self.words))))
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Offsets in ``source`` of the span ``[start, end)`` of ``text``."""

@@ -110,7 +110,7 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
         rest = [i for i in range(len(documents)) if folds[i] != fold]
         model = as_arrays(fit_pipeline([documents[i] for i in rest]))
         for i in np.flatnonzero(folds == fold):
-            logits[i] = text_logit(model, prepared.windows[i])
+            logits[i], _ = text_logit(model, prepared.windows[i])
 
     names = ["text model", *book.families, "treatment named", "offer", "honest", "legitimacy"]
     matrix = _matrix(prepared.features, logits, names)
@@ -144,7 +144,7 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
         tables[f"The same, texts of fewer than {SHORT_WORDS} words"] = part.compare(out_of_fold[short], logits[short], thresholds)
     if outside:
         there = Prepared.of(outside, reader)
-        there_logits = np.array([text_logit(text_model, text) for text in there.windows])
+        there_logits = np.array([text_logit(text_model, text)[0] for text in there.windows])
         scores = _apply(combiner, _matrix(there.features, there_logits, names), names)
         tables["Documents of other origin, never trained on"] = there.compare(scores, there_logits, thresholds)
     artefact.save(Path(output), text_model, book, header)

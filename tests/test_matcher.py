@@ -11,7 +11,7 @@ from spacy.matcher import Matcher
 from spacy.tokens import Doc
 
 from als_redflags import corpus
-from als_redflags.compiled import STAGES, Tables, compile_rules
+from als_redflags.compiled import Tables, compile_rules
 from als_redflags.matcher import RuleMatcher, SentenceMatches
 from als_redflags.rulebook import RuleBook
 from als_redflags.shapes import shapes
@@ -31,10 +31,9 @@ class Plain:
     def __init__(self, book: RuleBook) -> None:
         self.tables: Tables = compile_rules(book)
         self.entries: dict[int, set[tuple[tuple[str, ...], bool]]] = {}
-        for stage in self.tables.entries:
-            for words, labels, capitals in stage:
-                for label in labels + capitals:
-                    self.entries.setdefault(label, set()).add((tuple(words.split(" ")), label in capitals))
+        for words, labels, capitals in self.tables.entries:
+            for label in labels + capitals:
+                self.entries.setdefault(label, set()).add((tuple(words.split(" ")), label in capitals))
 
     def spans(self, document: Document, where: int) -> dict[int, list[tuple[int, int]]]:
         """Where the entries of each label stand."""
@@ -61,13 +60,12 @@ class Plain:
         entries = self.spans(document, where)
         segments: dict[int, list[tuple[int, int]]] = {}
         found: Found = set()
-        for rows in self.tables.chains:
-            for kind, name, numbers, gaps, _ in rows:
-                for number in numbers:
-                    if number not in segments:
-                        segments[number] = self.segment(number, words, surface, entries)
-                if all(segments[number] for number in numbers):
-                    found |= {(kind, name, parts) for parts in _chains([segments[n] for n in numbers], gaps)}
+        for kind, name, numbers, gaps, _ in self.tables.chains:
+            for number in numbers:
+                if number not in segments:
+                    segments[number] = self.segment(number, words, surface, entries)
+            if all(segments[number] for number in numbers):
+                found |= {(kind, name, parts) for parts in _chains([segments[n] for n in numbers], gaps)}
         return found
 
     def segment(
@@ -109,7 +107,7 @@ def check(matcher: RuleMatcher, plain: Plain, text: str) -> None:
     document = Document.of(text)
     for where in range(len(document.sentences)):
         sentence = SentenceMatches(matcher, document, where)
-        found = {(kind, m.owner[1], m.parts) for kinds in STAGES for kind in kinds for m in sentence.of(kind)}
+        found = {(kind, m.owner[1], m.parts) for kind in matcher.kinds for m in sentence.of(kind)}
         expected = plain.matches(document, where)
         assert found ^ expected == set(), document.text[document.sentences[where].start : document.sentences[where].end]
 
