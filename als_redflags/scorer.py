@@ -168,7 +168,7 @@ class Scorer:
         self.trained = trained
         self.book = trained.book
         self._path = path
-        self._reader = StanceReader(RuleMatcher(trained.book, trained.tables))
+        self.reader = StanceReader(RuleMatcher(trained.book, trained.tables))
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "Scorer":
@@ -199,7 +199,7 @@ class Scorer:
         reason = self._insufficient(document)
         if reason:
             return self._report(document, source, None, Verdict.INSUFFICIENT, reason)
-        findings = self._reader.read(document)
+        findings = self.reader.read(document)
         logit, known = text_logit(self.trained.text_model, windows(document, findings))
         contributions = self._contributions(rule_features(findings), logit)
         score = sigmoid(math.fsum(contributions.values()))
