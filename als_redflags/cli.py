@@ -34,6 +34,7 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
+    HTML = "html"
 
 
 class RulesFormat(StrEnum):
@@ -148,6 +149,10 @@ def score(
                 if len(reports) > 1:
                     console.print()
                     render.print_table(console, reports)
+            elif format is Format.HTML:
+                from als_redflags.html_report import to_html
+
+                stream.write(to_html(scorer, [(text, report) for (_, text), report in zip(texts, reports, strict=True)]))
             else:
                 from als_redflags import render
 
@@ -306,6 +311,27 @@ def evaluate(
         render.print_flag_quality(console, quality, discounted, scorer.book)
     if rules:
         render.print_rule_quality(console, quality)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; others can use the page if it is not this machine's own.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
+) -> None:
+    """Open a page on this machine to paste texts into; nothing is stored or sent anywhere."""
+    try:
+        from als_redflags import server
+    except ModuleNotFoundError as error:
+        _fail(RedFlagsError(f"the page needs the package {error.name}; install it with: pip install 'als-redflags[web]'"))
+    from als_redflags.scorer import Scorer
+
+    try:
+        server.serve(Scorer.load(model), host, port, typer.echo)
+    except RedFlagsError as error:
+        _fail(error)
 
 
 def main() -> None:
