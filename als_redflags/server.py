@@ -90,6 +90,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] != "http":
+            await self.app(scope, receive, send)
             return
 
         async def send_guarded(message: Message) -> None:
