@@ -130,9 +130,11 @@ def score(
     except RedFlagsError as error:
         _fail(error)
     if show_text and format is Format.TEXT:
+        from als_redflags import render
+
         for name, text in texts:
             typer.echo(f"--- {name}")
-            for number, line in enumerate(text.split("\n"), start=1):
+            for number, line in enumerate(render.printable(text).split("\n"), start=1):
                 typer.echo(f"{number:5}  {line}")
     try:
         with output.open("w", encoding="utf-8") if output else sys.stdout as stream:

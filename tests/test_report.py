@@ -23,6 +23,17 @@ def test_what_stands_in_the_text_is_shown_and_not_obeyed(scorer: Scorer) -> None
     assert "\x1b" not in out, "control characters of the text do not reach the terminal"
 
 
+def test_names_of_files_are_shown_whole_and_not_obeyed(scorer: Scorer) -> None:
+    reports = [scorer.score("???", source="folder/" + "long-name-" * 20 + "\x1b[31m.txt"), scorer.score("???", source="b.txt")]
+    stream = io.StringIO()
+    console = Console(file=stream, width=60, force_terminal=True, color_system=None)
+    render.print_table(console, reports)
+    rows = [line.split()[-1] for line in stream.getvalue().splitlines()]
+    assert "".join(rows) == "source" + "folder/" + "long-name-" * 20 + "\ufffd[31m.txt" + "b.txt"
+    render.print_report(console, reports[0], scorer.book)
+    assert "\x1b[31m" not in stream.getvalue()
+
+
 @pytest.mark.parametrize("width", [30, 80, 200])
 def test_narrow_and_wide(scorer: Scorer, width: int) -> None:
     out = printed(scorer.score(SALE), scorer.book, width=width)
