@@ -217,6 +217,8 @@ def test_contrast_and_width(browser: Browser, page: Any, width: int, dark: bool)
     assert browser.run("const e = document.documentElement; return e.scrollWidth - e.clientWidth") == 0, (
         "nothing sticks out to the side"
     )
+    lines = browser.run("return [...document.querySelectorAll('.verdict, .chip')].map((e) => e.getClientRects().length)")
+    assert set(lines) == {1}, "no label is broken"
     background = browser.run("return getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") is not dark
 
