@@ -36,6 +36,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     SARIF = "sarif"
+    HTML = "html"
 
 
 class RulesFormat(StrEnum):
@@ -131,9 +132,11 @@ def score(
     except RedFlagsError as error:
         _fail(error)
     if show_text and format is Format.TEXT:
+        from als_redflags import render
+
         for name, text in texts:
             typer.echo(f"--- {name}")
-            for number, line in enumerate(text.split("\n"), start=1):
+            for number, line in enumerate(render.printable(text).split("\n"), start=1):
                 typer.echo(f"{number:5}  {line}")
     try:
         with output.open("w", encoding="utf-8") if output else sys.stdout as stream:
@@ -158,6 +161,10 @@ def score(
                 from als_redflags.spreadsheet import to_csv
 
                 stream.write(to_csv(reports))
+            elif format is Format.HTML:
+                from als_redflags.html_report import to_html
+
+                stream.write(to_html(scorer, [(text, report) for (_, text), report in zip(texts, reports, strict=True)]))
             else:
                 from als_redflags import render
 
@@ -316,6 +323,27 @@ def evaluate(
         render.print_flag_quality(console, quality, discounted, scorer.book)
     if rules:
         render.print_rule_quality(console, quality)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; others can use the page if it is not this machine's own.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
+) -> None:
+    """Open a page on this machine to paste texts into; nothing is stored or sent anywhere."""
+    try:
+        from als_redflags import server
+    except ModuleNotFoundError as error:
+        _fail(RedFlagsError(f"the page needs the package {error.name}; install it with: pip install 'als-redflags[web]'"))
+    from als_redflags.scorer import Scorer
+
+    try:
+        server.serve(Scorer.load(model), host, port, typer.echo)
+    except RedFlagsError as error:
+        _fail(error)
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def to_json(reports: Sequence[Report], *, lines: bool = False, several: bool | N
 
 def print_report(console: Console, report: Report, book: "RuleBook", *, show_discounted: bool = False) -> None:
     """Print one report: verdict first, then evidence, then what to do."""
-    name = f"{report.source}: " if report.source else ""
+    name = f"{printable(report.source)}: " if report.source else ""
     headline = Text(f"{name}{report.verdict.upper()}", style=_STYLE[report.verdict])
     if report.score is None:
         console.print(headline + Text(f"  {_HEADLINE[report.verdict]}: {report.reason}", style="default"))
@@ -120,8 +120,13 @@ def _discounted(report: Report, show: bool) -> list[RenderableType]:
     return parts
 
 
+def printable(text: str) -> str:
+    """The text without characters that a terminal obeys."""
+    return "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text)
+
+
 def _shorten(text: str) -> str:
-    text = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text).split())
+    text = " ".join(printable(text).split())
     return text if len(text) <= _QUOTE_CHARS else text[: _QUOTE_CHARS - 1] + "\u2026"
 
 
@@ -129,11 +134,14 @@ def print_table(console: Console, reports: Sequence[Report]) -> None:
     """Several reports, one a row, the highest score first."""
     table = Table(box=None, pad_edge=False)
     for title in ("verdict", "score", "flags", "source"):
-        table.add_column(title, justify="right" if title in ("score", "flags") else "left")
+        # a long path goes on in the next line, so that it can be copied
+        table.add_column(title, justify="right" if title in ("score", "flags") else "left", overflow="fold")
     for report in sorted(reports, key=lambda r: -(-1.0 if r.score is None else r.score)):
         score = "" if report.score is None else f"{report.score:.2f}"
         ids = {flag.id for flag in report.flags}
-        table.add_row(Text(str(report.verdict), style=_STYLE[report.verdict]), score, str(len(ids)), Text(report.source or ""))
+        table.add_row(
+            Text(str(report.verdict), style=_STYLE[report.verdict]), score, str(len(ids)), Text(printable(report.source or ""))
+        )
     console.print(table)
 
 

@@ -71,6 +71,7 @@ def test_fail_on(run: Run, name: str, limit: str, status: int) -> None:
 
 def test_show_text_prints_what_is_scored(run: Run) -> None:
     assert b"    1  Lakeview Regenerative Neurology, Tijuana" in run("score", CLINIC, "--show-text").stdout
+    assert b"\x1b" not in run("score", "--show-text", stdin=b"Our stem cells \x1b[31m cure ALS.").stdout
 
 
 def test_output_file(run: Run, tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """What people see: the report on a terminal and in a file, and what they are told to do next."""
 
 import io
+import runpy
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from als_redflags import Report, Scorer, Verdict, render
 from als_redflags.rulebook import RuleBook
+from tests.conftest import ROOT
 
 SALE = "Our stem cells cure ALS. [bold]No side effects[/bold] \x1b[31m and no risk.\nBook your place, only $19,500!"
 
@@ -21,6 +24,17 @@ def test_what_stands_in_the_text_is_shown_and_not_obeyed(scorer: Scorer) -> None
     out = printed(scorer.score(SALE), scorer.book)
     assert "[bold]" in out, "markup of the text is no markup of ours"
     assert "\x1b" not in out, "control characters of the text do not reach the terminal"
+
+
+def test_names_of_files_are_shown_whole_and_not_obeyed(scorer: Scorer) -> None:
+    reports = [scorer.score("???", source="folder/" + "long-name-" * 20 + "\x1b[31m.txt"), scorer.score("???", source="b.txt")]
+    stream = io.StringIO()
+    console = Console(file=stream, width=60, force_terminal=True, color_system=None)
+    render.print_table(console, reports)
+    rows = [line.split()[-1] for line in stream.getvalue().splitlines()]
+    assert "".join(rows) == "source" + "folder/" + "long-name-" * 20 + "\ufffd[31m.txt" + "b.txt"
+    render.print_report(console, reports[0], scorer.book)
+    assert "\x1b[31m" not in stream.getvalue()
 
 
 @pytest.mark.parametrize("width", [30, 80, 200])
@@ -73,3 +87,11 @@ def test_steps_that_belong_to_a_flag_need_the_flag(scorer: Scorer) -> None:
 
 def test_the_same_text_gives_the_same_report(scorer: Scorer) -> None:
     assert scorer.score(SALE).to_dict() == Scorer.load().score(SALE).to_dict()
+
+
+def test_the_picture_of_the_terminal_can_be_made_again() -> None:
+    svg = runpy.run_path(str(ROOT / "docs" / "make_terminal_picture.py"))["picture"]()
+    shown = "".join(ElementTree.fromstring(svg).itertext()).replace("\xa0", " ")
+    assert "examples/clinic.txt: HIGH" in shown
+    assert "What to do next" in shown
+    assert "@font-face" not in svg, "a picture loads nothing"
