@@ -14,7 +14,7 @@ import numpy as np
 
 from als_redflags.compiled import Tables, compile_rules
 from als_redflags.errors import ModelError
-from als_redflags.model import Term, TextModel
+from als_redflags.model import TextModel, as_vocabulary
 from als_redflags.rulebook import RuleBook, digest
 
 FORMAT = "als-redflags-model"
@@ -125,12 +125,8 @@ def load(path: str | Path | None = None) -> Artefact:
             )
         with np.load(arrays_file, allow_pickle=False) as arrays:
             names = arrays["terms"].tolist()
-            vocabulary: dict[Term, int] = {}
-            for number, name in enumerate(names):
-                first, _, second = name.partition(" ")
-                vocabulary[(first, second) if second else first] = number
             text_model = TextModel(
-                vocabulary,
+                as_vocabulary(names),
                 arrays["idf"].astype(np.float64),
                 arrays["coef"].astype(np.float64),
                 float(arrays["intercept"][0]),

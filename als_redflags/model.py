@@ -81,19 +81,28 @@ def masked(words: list[str]) -> list[str]:
 Term = str | tuple[str, str]  # a word or a pair of words
 
 
-def terms(document: Document, ngram: int = 2) -> list[Term]:
+def terms(document: Document, ngram: int = 2) -> list[str]:
     """Words and word pairs of a document; pairs do not cross the ends of sentences.
 
     >>> terms(Document.of("We treat ALS. No cure"))
-    ['we', 'treat', 'illness', ('we', 'treat'), ('treat', 'illness'), 'no', 'cure', ('no', 'cure')]
+    ['we', 'treat', 'illness', 'we treat', 'treat illness', 'no', 'cure', 'no cure']
     """
-    found: list[Term] = []
+    found: list[str] = []
     for sentence in document.words:
         words = masked(sentence)
         found += words
         if ngram > 1:
-            found += pairwise(words)
+            found += map(" ".join, pairwise(words))
     return found
+
+
+def as_vocabulary(names: Iterable[str]) -> dict[Term, int]:
+    """The index of each term by the word, or by the tuple of two, that is looked up in a text."""
+    vocabulary: dict[Term, int] = {}
+    for number, name in enumerate(names):
+        first, _, second = name.partition(" ")
+        vocabulary[(first, second) if second else first] = number
+    return vocabulary
 
 
 @dataclass(frozen=True)

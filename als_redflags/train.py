@@ -22,7 +22,7 @@ from als_redflags.artefact import Combiner
 from als_redflags.corpus import LabelledDocument
 from als_redflags.evaluate import Metrics, keyword_density, metrics
 from als_redflags.matcher import RuleMatcher
-from als_redflags.model import Term, TextModel, terms
+from als_redflags.model import TextModel, as_vocabulary, terms
 from als_redflags.modelcard import write_card
 from als_redflags.rulebook import RuleBook
 from als_redflags.scorer import Features, Window, rule_features, text_logit, windows
@@ -154,11 +154,11 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
 
 def fit_pipeline(documents: list[LabelledDocument]) -> Pipeline:
     """Fit scikit-learn's TF-IDF and logistic regression; a mild document counts half for each class."""
-    groups: dict[Term, set[str]] = defaultdict(set)
+    groups: dict[str, set[str]] = defaultdict(set)
     for document in documents:
         for term in _analyse(document.text):
             groups[term].add(document.group)
-    vocabulary = sorted((term for term, users in groups.items() if len(users) >= MIN_GROUPS), key=str)
+    vocabulary = sorted(term for term, users in groups.items() if len(users) >= MIN_GROUPS)
     rows = [(d.text, y, _TARGET[d.label] if y else 1 - _TARGET[d.label]) for d in documents for y in (0, 1)]
     rows = [row for row in rows if row[2] > 0]
     pipeline = Pipeline(
@@ -171,13 +171,14 @@ def fit_pipeline(documents: list[LabelledDocument]) -> Pipeline:
     return pipeline
 
 
-def _analyse(text: str) -> list[Term]:
+def _analyse(text: str) -> list[str]:
     return terms(Document.of(text))
 
 
 def as_arrays(pipeline: Pipeline) -> TextModel:
     vectoriser, logistic = pipeline["tfidf"], pipeline["logistic"]
-    return TextModel(vectoriser.vocabulary_, vectoriser.idf_, logistic.coef_[0], float(logistic.intercept_[0]))
+    vocabulary = as_vocabulary(vectoriser.get_feature_names_out())
+    return TextModel(vocabulary, vectoriser.idf_, logistic.coef_[0], float(logistic.intercept_[0]))
 
 
 def _folds(documents: list[LabelledDocument]) -> NDArray[np.intp]:
