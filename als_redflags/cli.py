@@ -107,7 +107,7 @@ def score(
     show_text: Annotated[bool, typer.Option("--show-text", help="Print the text that is scored, with line numbers.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
 ) -> None:
-    """Score text files, or text pasted into the terminal."""
+    """Score saved pages, documents and text files, or text pasted into the terminal."""
     from als_redflags import readers
     from als_redflags.report import Verdict
     from als_redflags.scorer import Scorer

@@ -158,6 +158,8 @@ def _plausibility(data: bytes, encoding: str) -> float:
             total += 1 if not before.isalnum() and not after.isspace() else -1
         elif char == "\u201d":
             total += 1 if not before.isspace() and not after.isalnum() else -1
+        elif char in _SIGNS:
+            total += 1 if char == "\u2014" or not (before.isalpha() and after.isalpha()) else -1
         else:
-            total += 1 if char in _SIGNS else -2
+            total -= 2
     return total

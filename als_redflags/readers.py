@@ -4,8 +4,6 @@ The format is told by what the bytes are, and only then by the name of the file.
 text that is returned here, which ``als-redflags score --show-text`` prints.
 """
 
-import email
-import email.policy
 import re
 import sys
 from dataclasses import dataclass
@@ -178,8 +176,10 @@ def _html(source: str, notes: tuple[str, ...], kind: str) -> Page:
 
 def _mhtml(data: bytes, name: str) -> Page:
     """The page in a web archive: its first HTML part; the others are its frames."""
+    from email import message_from_bytes
+
     try:
-        message = email.message_from_bytes(data, policy=email.policy.compat32)
+        message = message_from_bytes(data)
         part = next((part for part in message.walk() if part.get_content_type() in ("text/html", "application/xhtml+xml")), None)
         body = part.get_payload(decode=True) if part is not None else None
         charset = part.get_content_charset() if part is not None else None
