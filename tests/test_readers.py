@@ -131,7 +131,7 @@ def test_the_limit_is_an_argument(tmp_path: Path) -> None:
         read(file, max_bytes=18)
 
 
-@pytest.mark.parametrize("address", ["https://example.org/page", "HTTP://example.org", "www.example.org", "file:///tmp/x"])
+@pytest.mark.parametrize("address", ["https://example.org/page", "HTTP://example.org", "www.example.org", "file:///home/x.html"])
 def test_an_address_is_not_fetched(address: str) -> None:
     with pytest.raises(InputError, match="Save the page in the browser"):
         read(address)
