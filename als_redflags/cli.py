@@ -96,7 +96,10 @@ def _main(
 @app.command()
 def score(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH ...|-]", help="Text files; - or nothing for pasted text.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH ...|-]", help="Text, HTML, MHTML, PDF or Word files; - or nothing for pasted text or HTML."
+        ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
@@ -107,7 +110,7 @@ def score(
     show_text: Annotated[bool, typer.Option("--show-text", help="Print the text that is scored, with line numbers.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
 ) -> None:
-    """Score text files, or text pasted into the terminal."""
+    """Score saved pages, documents and text files, or text pasted into the terminal."""
     from als_redflags import readers
     from als_redflags.report import Verdict
     from als_redflags.scorer import Scorer
@@ -120,10 +123,14 @@ def score(
     unread = 0
     for name in names:
         try:
-            texts.append((name, readers.read_stdin() if name == "-" else readers.read(name)))
+            page = readers.read_stdin_page() if name == "-" else readers.read_page(name)
         except RedFlagsError as error:
             unread += 1
             typer.echo(f"als-redflags: {error}", err=True)
+            continue
+        texts.append((name, page.text))
+        for note in page.notes:
+            typer.echo(f"als-redflags: {'standard input' if name == '-' else name}: {note}", err=True)
     if not texts:
         raise typer.Exit(EXIT_USAGE)
     try:
@@ -131,13 +138,15 @@ def score(
         reports = [scorer.score(text, source="standard input" if name == "-" else name) for name, text in texts]
     except RedFlagsError as error:
         _fail(error)
-    if show_text and format is Format.TEXT:
+    if show_text:
         from als_redflags import render
 
+        aside = format is not Format.TEXT  # JSON stays JSON
         for name, text in texts:
-            typer.echo(f"--- {name}")
-            for number, line in enumerate(render.printable(text).split("\n"), start=1):
-                typer.echo(f"{number:5}  {line}")
+            typer.echo(f"--- {name}", err=aside)
+            for number, line in enumerate(render.printable(text).split("
+"), start=1):
+                typer.echo(f"{number:5}  {line}", err=aside)
     try:
         with output.open("w", encoding="utf-8") if output else sys.stdout as stream:
             if format is Format.TEXT:

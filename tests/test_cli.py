@@ -99,7 +99,7 @@ def spoilt_model(tmp_path: Path) -> Path:
         (["score", "https://example.org/page"], "pages are not fetched. Save the page"),
         (["score", "empty.txt"], "empty.txt: is empty"),
         (["score", "binary.txt"], "binary.txt: is a binary file"),
-        (["score", "latin.txt"], "latin.txt: is not UTF-8 (byte 4). Convert it"),
+        (["score", "russian.txt"], "russian.txt: is not UTF-8 (byte 0), and its encoding cannot be told. Convert it"),
         (["score", "ok.txt", "--colour"], "No such option"),
         (["score", "ok.txt", "--format", "xml"], "Invalid value for '--format'"),
         (["score", "ok.txt", "--model", "nowhere"], "No model found in nowhere"),
@@ -120,7 +120,7 @@ def test_bad_input_is_explained_and_fails(run: Run, tmp_path: Path, arguments: l
     (tmp_path / "ok.txt").write_text("Our stem cells cure ALS, says the page.", "utf-8")
     (tmp_path / "empty.txt").write_text(" \n", "utf-8")
     (tmp_path / "binary.txt").write_bytes(b"\x7fELF\0\0\0")
-    (tmp_path / "latin.txt").write_bytes("caf\xe9 cures ALS".encode("latin-1")[0:3] + b"f\xe9 cures ALS")
+    (tmp_path / "russian.txt").write_bytes("\u0414\u0410\u041c \u041f\u0420\u0418\u0417".encode("cp1251"))
     (tmp_path / "bad.jsonl").write_text('{"id": "1", "text": "x", "label": "scam", "stratum": "s", "group": "g"}', "utf-8")
     done = run(*arguments, cwd=tmp_path)
     error = " ".join(done.stderr.decode().replace("\u2502", " ").split())
