@@ -144,8 +144,7 @@ def score(
         aside = format is not Format.TEXT  # JSON stays JSON
         for name, text in texts:
             typer.echo(f"--- {name}", err=aside)
-            for number, line in enumerate(render.printable(text).split("
-"), start=1):
+            for number, line in enumerate(render.printable(text).split("\n"), start=1):
                 typer.echo(f"{number:5}  {line}", err=aside)
     try:
         with output.open("w", encoding="utf-8") if output else sys.stdout as stream:

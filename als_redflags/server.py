@@ -291,7 +291,8 @@ async def _from_form(request: Request) -> Given:
         if text.strip():
             raise RefusedError(422, "There is a text and a file. Empty the field, or choose the file no more.", text)
         try:
-            return Given(_bounded(readers.decode(data, upload.filename)), upload.filename)
+            page = await asyncio.to_thread(readers.extract, data, upload.filename)
+            return Given(_bounded(page.text), upload.filename)
         except InputError as error:
             raise RefusedError(422, f"{error}.") from None
     if not text.strip():
