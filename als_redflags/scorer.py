@@ -267,8 +267,9 @@ class Scorer:
             if foreign > 0.3 * len(_LETTER.findall(document.lower)):
                 return "the text does not seem to be English"
         words = list(chain.from_iterable(document.words))
+        letters = sum(map(str.isalpha, words))
         known = sum(map(self.trained.text_model.vocabulary.__contains__, words))
-        if known < (0.4 if len(words) >= _ENOUGH_TO_TELL else 0.0) * len(words) or not any(map(str.isalpha, words)):
+        if not letters or (letters >= _ENOUGH_TO_TELL and known < 0.5 * letters):
             return "the text does not seem to be English"
         return None
 
