@@ -39,6 +39,7 @@ def test_the_commands_of_the_readme_run(run: Run, tmp_path: Path, line: str) -> 
     text = (ROOT / "examples" / "clinic.txt").read_bytes()
     for name in ("page.txt", "ad.txt"):
         (tmp_path / name).write_bytes(text)
+    (tmp_path / "page.html").write_bytes(b"<!doctype html><p>" + text.replace(b"\n\n", b"<p>") + b"</html>")
     sample = (ROOT / "data" / "warnings.jsonl").read_text("utf-8").splitlines()[:5]
     (tmp_path / "labelled.jsonl").write_text("\n".join(sample), "utf-8")
     arguments = [part for word in line.split()[1:] for part in ([*map(str, tmp_path.glob(word))] if "*" in word else [word])]
