@@ -12,8 +12,8 @@ The patterns mean what spaCy's Matcher makes of them with greedy="LONGEST", wher
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
-from operator import itemgetter
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 from als_redflags.compiled import Owner, Tables, compile_rules
@@ -82,7 +82,7 @@ class RuleMatcher:
 
         A mask has ``_RAREST`` blocks of one bit a chain: block ``n`` holds the chains whose n-th rarest part a word or entry can
         be. A node of the tree is (what ends here, children by word), each ``None`` where there is none; what ends here is (mask,
-        labels, labels in capitals only).
+        labels, labels in capitals only). Most words need no tree: ``masks`` and ``single`` hold what they are alone.
         """
         bits: dict[int | str, list[int]] = defaultdict(list)
         always = []
@@ -110,7 +110,10 @@ class RuleMatcher:
                 mask |= self.label_masks[label]
             here = (mask, *map(frozenset, both))
             node[_HERE] = shared.setdefault(here, here)
-        self.tree = _tree(branches) or {}
+        self.masks = {word: node[_HERE][0] for word, node in branches.items() if _HERE in node}
+        self.single = {word: node[_HERE][1] for word, node in branches.items() if _HERE in node and node[_HERE][1]}
+        self.capitals = {word: node[_HERE][2] for word, node in branches.items() if _HERE in node and node[_HERE][2]}
+        self.tree = {word: node for word, node in (_tree(branches) or {}).items() if node[1]}
 
     def candidates(self, mask: int) -> int:
         """The chains whose rarest parts are all in a mask, one bit a chain."""
@@ -183,7 +186,7 @@ class SentenceMatches:
         self.words = document.words[sentence]
         self._document = document
         self._matcher = matcher
-        self._hits: list[tuple[int, int, frozenset[int]]] = []  # entries of lists and shapes: tokens, labels
+        self._hits: list[tuple[int, int, frozenset[int]]]  # entries of lists and shapes in any order: tokens, labels
         self._entries: dict[int, list[Span]] = {}
         self._found: dict[int, list[Span]] = {}
         self._matches: dict[str, list[Match]] = {}
@@ -215,39 +218,43 @@ class SentenceMatches:
 
     def _read(self) -> int:
         """Note the entries of the word lists; return the mask of the sentence."""
-        words, hits, mask = self.words, self._hits, self._matcher.always
-        last = len(words)
-        for start, node in enumerate(map(self._matcher.tree.get, words)):
-            end = start + 1
-            while node is not None:
-                here, children = node
-                if here is not None:
-                    mask |= here[0]
-                    if here[1]:
-                        hits.append((start, end, here[1]))
-                    if here[2] and self._surface(start, end).isupper():
-                        hits.append((start, end, here[2]))
-                        for label in here[2]:
-                            mask |= self._matcher.label_masks[label]
-                if children is None or end == last:
+        words, matcher = self.words, self._matcher
+        mask = reduce(or_, filter(None, map(matcher.masks.get, words)), matcher.always)
+        single, tree, capitals = matcher.single, matcher.tree, matcher.capitals
+        hits = [(place, place + 1, single[word]) for place, word in enumerate(words) if word in single]
+        for start in [place for place, word in enumerate(words) if word in tree]:
+            node, end = tree[words[start]], start + 1
+            while node[1] is not None and end < len(words):
+                found = node[1].get(words[end])
+                if found is None:
                     break
-                node = children.get(words[end])
-                end += 1
+                node, end = found, end + 1
+                if node[0] is not None:
+                    mask |= node[0][0]
+                    hits.append((start, end, node[0][1]))
+                    if node[0][2]:
+                        mask |= self._in_capitals(start, end, node[0][2], hits)
+        for start in [place for place, word in enumerate(words) if word in capitals]:
+            mask |= self._in_capitals(start, start + 1, capitals[words[start]], hits)
         sentence = self._document.sentences[self.sentence]
-        found = shapes(self._document.lower, sentence.start, sentence.end)
-        if found:
+        numbers = shapes(self._document.lower, sentence.start, sentence.end)
+        if numbers:
             starts = [start for start, _ in self._spans]
-            for name, first, after in found:
+            for name, first, after in numbers:
                 label = self._matcher.labels.get(name, -1)
                 if label in self._matcher.label_masks:
                     mask |= self._matcher.label_masks[label]
                     start, end = max(bisect_right(starts, first) - 1, 0), bisect_right(starts, after - 1)
                     hits.append((start, end, frozenset((label,))))
-            hits.sort(key=itemgetter(0, 1))
+        self._hits = hits
         return mask
 
-    def _surface(self, start: int, end: int) -> str:
-        return self._document.text[self._spans[start][0] : self._spans[end - 1][1]]
+    def _in_capitals(self, start: int, end: int, labels: frozenset[int], hits: list[tuple[int, int, frozenset[int]]]) -> int:
+        """The mask of an entry that counts in capitals only, and 0 where it is not in capitals."""
+        if not self._document.text[self._spans[start][0] : self._spans[end - 1][1]].isupper():
+            return 0
+        hits.append((start, end, labels))
+        return reduce(or_, (self._matcher.label_masks[label] for label in labels))
 
     def _entries_of(self, label: int) -> list[Span]:
         spans = self._entries.get(label)
@@ -259,7 +266,11 @@ class SentenceMatches:
         """Spans of a segment; of overlapping ones the longest."""
         spans = self._found.get(number)
         if spans is None:
-            spans = _longest(self._extend(self._matcher.segments[number], self._matcher.anchors[number]))
+            segment = self._matcher.segments[number]
+            if len(segment) == 1 and not isinstance(segment[0], int):
+                spans = [(place, place + 1) for place, word in enumerate(self.words) if word in segment[0]]
+            else:
+                spans = _longest(self._extend(segment, self._matcher.anchors[number]))
             if spans and number in self._matcher.raw:
                 spans = self._matcher.token_matcher(number).find([self._document.text[start:end] for start, end in self._spans])
             self._found[number] = spans
