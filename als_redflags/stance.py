@@ -8,6 +8,7 @@ and longer pseudo-cues that take precedence ("not only").
 """
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +16,7 @@ from typing import Literal
 from als_redflags.compiled import Owner
 from als_redflags.matcher import Match, RuleMatcher, SentenceMatches
 from als_redflags.rulebook import STANCES, Cue, Rule, Spread
-from als_redflags.text import Block, Document
+from als_redflags.text import Document
 
 Voice = Literal["seller", "reporter", "unclear"]
 Topic = Literal["treatment", "illness", "none"]  # what a text names: an unproven treatment; in a short text, illness at least
@@ -127,11 +128,12 @@ class StanceReader:
         """Find every rule in ``document`` and say who asserts it."""
         sentences = self.matcher.sentences(document)
         headings = _Headings(self, document, sentences)
+        quotations = [match.span() for match in _QUOTATION.finditer(document.text)]
         candidates: list[_Candidate] = []
         for found in sentences:
             claims = [*found.of("rule"), *found.of("on_offer")]
             if claims:
-                candidates += self._candidates(document, found, claims, headings)
+                candidates += self._candidates(document, found, claims, headings, quotations)
         candidates += self._spreads(document, sentences, headings)
         merged = _without_borrowed_honesty(_merge(candidates))
 
@@ -162,7 +164,12 @@ class StanceReader:
         ]
 
     def _candidates(
-        self, document: Document, found: SentenceMatches, claims: list[Match], headings: "_Headings"
+        self,
+        document: Document,
+        found: SentenceMatches,
+        claims: list[Match],
+        headings: "_Headings",
+        quotations: list[tuple[int, int]],
     ) -> list[_Candidate]:
         sentence = document.sentences[found.sentence]
         cues = self._live_cues(found)
@@ -184,7 +191,7 @@ class StanceReader:
             if asked:
                 discounts.append(_Discount("asked", "?", True))
             start, end = found.offsets(match.start, match.end)
-            if _quoted(document, document.blocks[sentence.block], start, end):
+            if _quoted(quotations, start, end):
                 discounts.append(_Discount("quoted", '"', False))
             start, end = _clause(document.text, sentence.start, sentence.end, start, end)
             candidates.append(_Candidate(rule, start, end, found.sentence, (*discounts, *by_block), match.owner[0] == "on_offer"))
@@ -360,11 +367,10 @@ def _topic(sentences: list[SentenceMatches], n_words: int) -> Topic:
     return "none"
 
 
-def _quoted(document: Document, block: Block, start: int, end: int) -> bool:
-    return any(
-        quotation.start() < start and end < quotation.end()
-        for quotation in _QUOTATION.finditer(document.text, block.start, block.end)
-    )
+def _quoted(quotations: list[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether a span stands inside one of the quotations, which are in order and do not overlap."""
+    before = bisect_left(quotations, (start, 0)) - 1
+    return before >= 0 and end < quotations[before][1]
 
 
 _STRONG_BOUNDARY = re.compile(r"[;:]\s|\s[-\u2013\u2014]\s|\u2014|,\s(?=(?:and|but|so|while|which|because|although)\s)")
