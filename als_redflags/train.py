@@ -42,6 +42,9 @@ PRIOR_STRENGTH = 0.03
 # Share of red-flag marketing that the scores assume among the texts people ask about. The corpus holds more; a tool that accuses
 # should rather assume less.
 PREVALENCE = 0.2
+# Most of the corpus was written to be mistaken, and few pages of the web are; such a text counts this much for the combiner, so
+# that its scores are not too timid.
+HARD_WEIGHT = 0.25
 # Thresholds are set where half of the rate that is promised (10 % and 2 %) is reached on the corpus: the web is no corpus.
 FALSE_POSITIVE_RATES = {"caution": 0.05, "high": 0.01}
 SHORT_WORDS = 60  # false positives are limited among short and long texts each
@@ -115,12 +118,13 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
     names = ["text model", *book.families, "treatment named", "offer", "honest", "legitimacy"]
     matrix = _matrix(prepared.features, logits, names)
     targets = np.array([_TARGET[document.label] for document in documents])
+    shares = np.array([HARD_WEIGHT if document.hard else 1.0 for document in documents])
     out_of_fold = np.zeros(len(documents))
     for fold in range(FOLDS):
         held, rest_mask = folds == fold, folds != fold
-        combiner = fit_combiner(matrix[rest_mask], targets[rest_mask], names)
+        combiner = fit_combiner(matrix[rest_mask], targets[rest_mask], names, shares[rest_mask])
         out_of_fold[held] = _apply(combiner, matrix[held], names)
-    combiner = fit_combiner(matrix, targets, names)
+    combiner = fit_combiner(matrix, targets, names, shares)
     thresholds = choose_thresholds(documents, out_of_fold)
     pipeline = fit_pipeline(documents)
     text_model = as_arrays(pipeline)
@@ -197,7 +201,7 @@ def _matrix(features: list[Features], logits: Floats, names: list[str]) -> Float
     return matrix
 
 
-def fit_combiner(matrix: Floats, targets: Floats, names: list[str]) -> Combiner:
+def fit_combiner(matrix: Floats, targets: Floats, names: list[str], shares: Floats | None = None) -> Combiner:
     """Logistic regression with the sign of every weight fixed: more red flags never lower a score.
 
     Parameters
@@ -205,10 +209,12 @@ def fit_combiner(matrix: Floats, targets: Floats, names: list[str]) -> Combiner:
     matrix : ndarray of shape (n_documents, n_features)
     targets : ndarray of shape (n_documents,), in [0, 1]
     names : the features, in the order of the columns
+    shares : ndarray of shape (n_documents,), how much each document counts; all alike by default
     """
     prior = np.array([PRIOR.get(name, FAMILY_PRIOR) for name in names])
-    share = float(np.mean(targets))
-    weights = targets * PREVALENCE / share + (1 - targets) * (1 - PREVALENCE) / (1 - share)
+    shares = np.ones(len(targets)) if shares is None else shares
+    share = float(np.average(targets, weights=shares))
+    weights = shares * (targets * PREVALENCE / share + (1 - targets) * (1 - PREVALENCE) / (1 - share))
     weights /= weights.sum()
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
