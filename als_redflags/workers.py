@@ -1,0 +1,148 @@
+"""Where the texts of a table are scored: in this process, or in worker processes of joblib."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from als_redflags.errors import BatchError
+from als_redflags.outcome import Outcome, score_texts
+
+if TYPE_CHECKING:
+    from als_redflags.scorer import Scorer
+
+_LOADING = threading.Lock()
+# numerical libraries would start as many threads as there are cores in every process
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
+
+
+class Pending(Protocol):
+    """Outcomes that may still be worked on, in the order of the texts."""
+
+    def result(self) -> list[Outcome]: ...
+
+
+@dataclass(frozen=True)
+class Workers:
+    """``submit`` hands over texts; ``n`` pieces are worked on at a time."""
+
+    submit: Callable[[list[str]], Pending]
+    n: int
+
+
+Engine = Callable[[Path | None], AbstractContextManager[Workers]]
+
+
+def loaded_scorer(model: str | Path | None) -> "Scorer":
+    """The scorer of this process, loaded once, also where several threads ask for it at the same time."""
+    from als_redflags.scorer import shared_scorer
+
+    with _LOADING:
+        return shared_scorer(model)
+
+
+def score_piece(model: Path | None, texts: list[str]) -> list[Outcome]:
+    """Score texts with the scorer of this process."""
+    return score_texts(loaded_scorer(model), texts)
+
+
+@contextmanager
+def inline(model: Path | None) -> Iterator[Workers]:
+    """No workers: texts are scored in this process when they are handed over."""
+
+    def submit(texts: list[str]) -> Future[list[Outcome]]:
+        done: Future[list[Outcome]] = Future()
+        done.set_result(score_piece(model, texts))
+        return done
+
+    yield Workers(submit, 1)
+
+
+def processes(jobs: int) -> Engine:
+    """``jobs`` worker processes on this machine."""
+
+    @contextmanager
+    def engine(model: Path | None) -> Iterator[Workers]:
+        from joblib.externals.loky import ProcessPoolExecutor
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        pool = ProcessPoolExecutor(jobs, env=_ONE_THREAD, initializer=_leave_with_parent, initargs=(os.getpid(),))
+
+        def submit(texts: list[str]) -> "Future[list[Outcome]]":
+            # the processes are started here; Ctrl-C is for this one, which stops them
+            with _signals_blocked():
+                pending: Future[list[Outcome]] = pool.submit(score_piece, model, texts)
+            return pending
+
+        try:
+            yield Workers(submit, jobs)
+        except BaseException as error:
+            with _ctrl_c_ignored():
+                # not shutdown(kill_workers=True), which stumbles over work that is still queued and prints a traceback
+                for process in list(pool._processes.values()):
+                    process.terminate()
+            if not isinstance(error, BrokenProcessPool):
+                raise
+            raise BatchError(
+                "a worker process was killed, perhaps for want of memory. The rows done so far are kept: go on with --resume, "
+                "with fewer --jobs if memory is short."
+            ) from None
+        finally:
+            with _ctrl_c_ignored():
+                pool.shutdown(wait=True)
+
+    return engine
+
+
+def _leave_with_parent(parent: int) -> None:
+    """Let a worker process end itself when the process that it works for was killed and can no longer tell it to."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Ctrl-C waits; a process that is started meanwhile inherits the block and never sees it."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Let a second Ctrl-C not stop the stopping of the workers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
