@@ -7,7 +7,6 @@ Compression comes last, over the whole: some programs read only the first member
 import base64
 import csv
 import gzip
-import io
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from contextlib import ExitStack
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from als_redflags.tables import DELIMITERS, Chunk, Row, TableFormat, import_zstandard
@@ -63,10 +63,12 @@ class CsvEncoder:
         )
 
     def _lines(self, rows: list[list[Any]]) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=DELIMITERS[self._format.kind], lineterminator="\n")
+        lines: list[str] = []
+        # a carriage return in a cell is quoted only where it is a part of the line end (before Python 3.13)
+        sink = SimpleNamespace(write=lambda line: lines.append(line.removesuffix("\r\n")))
+        writer = csv.writer(sink, delimiter=DELIMITERS[self._format.kind], lineterminator="\r\n")
         writer.writerows([self._cell(value) for value in row] for row in rows)
-        return whole_characters(text.getvalue()).encode()
+        return whole_characters("".join(f"{line}\n" for line in lines)).encode()
 
     def _cell(self, value: Any) -> str:
         # a number in JSON or Parquet is no text that could be a formula, also a negative one
