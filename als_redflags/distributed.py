@@ -6,13 +6,14 @@ Every worker process loads the model once. docs/SCALE.md says which of these to 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from als_redflags import outcome
 from als_redflags.errors import BatchError
 from als_redflags.outcome import MAX_CHARS, FlagColumns
-from als_redflags.workers import Engine, Workers, loaded_scorer, score_piece
+from als_redflags.workers import Engine, Workers, ctrl_c_blocked, ctrl_c_ignored, loaded_scorer, score_piece
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -58,8 +59,7 @@ def score_dataframe(
 ) -> "dd.DataFrame":
     """A Dask data frame with the columns of :meth:`Scorer.score_frame`, scored lazily, a partition at a time.
 
-    The columns have fixed types (``verdict`` and ``reason`` strings, ``flags`` a list of strings), so that every partition
-    writes the same Parquet schema. Order, index and partitions stay as they are.
+    Order, index and partitions stay as they are. To write Parquet give the schema, see :func:`parquet_schema`.
 
     Raises
     ------
@@ -74,6 +74,20 @@ def score_dataframe(
     frames: Any = ddf  # Dask is not typed
     scored: dd.DataFrame = frames.map_partitions(_score_partition, text_column, flags, model, max_chars, meta=empty)
     return scored
+
+
+def parquet_schema(scored: "dd.DataFrame") -> Any:
+    """The Arrow schema of a scored Dask data frame without its index.
+
+    For ``scored.to_parquet(path, write_index=False, schema=parquet_schema(scored))``: Dask itself guesses the type of the flags
+    from the first partition, which may hold none.
+    """
+    import pyarrow as pa
+
+    frame: Any = scored
+    names = [name for name in frame.columns if name != "flags"]
+    schema = pa.Schema.from_pandas(frame[names]._meta_nonempty, preserve_index=False)
+    return schema if len(names) == len(frame.columns) else schema.append(pa.field("flags", pa.list_(pa.string())))
 
 
 def _score_partition(frame: "pd.DataFrame", text_column: str, flags: FlagColumns, model: Any, max_chars: int) -> "pd.DataFrame":
@@ -92,17 +106,10 @@ def _columns(texts: Iterable[object], flags: FlagColumns, model: str | Path | No
 def _dtype(name: str) -> Any:
     """Type of an added column; the other names are those of the wide columns."""
     import pandas as pd
-    import pyarrow as pa
 
-    text = pd.ArrowDtype(pa.string())
-    types = {
-        "verdict": text,
-        "reason": text,
-        "flags": pd.ArrowDtype(pa.list_(pa.string())),
-        "score": "float64",
-        "n_flags": "int64",
-    }
-    return types.get(name, "bool")
+    text = pd.StringDtype("pyarrow")
+    # lists stay Python objects: pandas cannot read the metadata that it writes for lists of Arrow
+    return {"score": "float64", "verdict": text, "reason": text, "n_flags": "int64", "flags": "object"}.get(name, "bool")
 
 
 def dask_engine(scheduler: str | None = None, jobs: int = 1) -> Engine:
@@ -154,10 +161,19 @@ def _connect(distributed: Any, scheduler: str | None, jobs: int) -> Any:
 
 @contextmanager
 def _own_cluster(distributed: Any, jobs: int) -> Iterator[Any]:
-    with (
-        distributed.LocalCluster(
-            n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="ERROR"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with ExitStack() as stack:
+        # otherwise it is started with the first worker, and lifts the block
+        resource_tracker.ensure_running()
+        with ctrl_c_blocked():
+            cluster = distributed.LocalCluster(
+                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
+            )
+            stack.callback(_close, cluster)
+        client = distributed.Client(cluster)
+        stack.callback(_close, client)
         yield client
+
+
+def _close(part: Any) -> None:
+    with ctrl_c_ignored():
+        part.close()

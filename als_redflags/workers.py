@@ -87,14 +87,14 @@ def processes(jobs: int) -> Engine:
 
         def submit(texts: list[str]) -> "Future[list[Outcome]]":
             # the processes are started here; Ctrl-C is for this one, which stops them
-            with _signals_blocked():
+            with ctrl_c_blocked():
                 pending: Future[list[Outcome]] = pool.submit(score_piece, model, texts)
             return pending
 
         try:
             yield Workers(submit, jobs)
         except BaseException as error:
-            with _ctrl_c_ignored():
+            with ctrl_c_ignored():
                 # not shutdown(kill_workers=True), which stumbles over work that is still queued and prints a traceback
                 for process in list(pool._processes.values()):
                     process.terminate()
@@ -105,7 +105,7 @@ def processes(jobs: int) -> Engine:
                 "with fewer --jobs if memory is short."
             ) from None
         finally:
-            with _ctrl_c_ignored():
+            with ctrl_c_ignored():
                 pool.shutdown(wait=True)
 
     return engine
@@ -123,7 +123,7 @@ def _leave_with_parent(parent: int) -> None:
 
 
 @contextmanager
-def _signals_blocked() -> Iterator[None]:
+def ctrl_c_blocked() -> Iterator[None]:
     """Ctrl-C waits; a process that is started meanwhile inherits the block and never sees it."""
     if sys.platform == "win32":
         yield
@@ -136,7 +136,7 @@ def _signals_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
+def ctrl_c_ignored() -> Iterator[None]:
     """Let a second Ctrl-C not stop the stopping of the workers."""
     if threading.current_thread() is not threading.main_thread():
         yield
