@@ -112,19 +112,20 @@ def score_table(
     if Path(output).exists() and Path(output).samefile(input):
         raise BatchError(f"{output}: is the input; name another output")
     folder_of_model = None if model is None else Path(model).resolve()
-    scorer = loaded_scorer(folder_of_model)
-    ids_of_rules = outcome.red_flags(scorer.book)
-    added = outcome.column_names(flags, ids_of_rules)
-    with PartFolder(output, resume=resume, force=force) as folder:
+    start = engine or (processes(jobs) if jobs > 1 else inline)
+    # worker processes load their model while this one looks at the table
+    with PartFolder(output, resume=resume, force=force) as folder, start(folder_of_model) as workers:
+        scorer = loaded_scorer(folder_of_model)
+        ids_of_rules = outcome.red_flags(scorer.book)
         sha256 = source.sha256()
         with folder.rejects() as write:
             table = _open_table(source.path, write)
         source.check()
         try:
-            outcome.check_columns(table.columns, text_column, added, id_column)
+            outcome.check_columns(table.columns, text_column, outcome.column_names(flags, ids_of_rules), id_column)
         except InputError as error:
             raise InputError(f"{input}: {error}") from None
-        encoder = _encoder(format, table, added, guard_formulas)
+        encoder = _encoder(format, table, outcome.column_names(flags, ids_of_rules), guard_formulas)
         state = folder.start(
             {
                 "the input": sha256,
@@ -141,16 +142,13 @@ def score_table(
         header = encoder.header() if state is None else b""
         progress = on_progress or (lambda done, total: None)
         progress(summary.n_rows, table.n_rows)
-        if summary.n_rows < table.n_rows:
-            start = engine or (processes(jobs) if jobs > 1 else inline)
-            with start(folder_of_model) as workers:
-                chunks = source.watched(table.chunks(summary.n_rows))
-                for scored in score_chunks(chunks, text_column, workers, max_chars):
-                    data = encoder.encode(scored.chunk, outcome.columns(scored.outcomes, flags, ids_of_rules))
-                    summary.add(scored, scored.chunk.column(id_column) if id_column else None)
-                    folder.append(header + data, vars(summary))
-                    header = b""
-                    progress(summary.n_rows, table.n_rows)
+        chunks = source.watched(table.chunks(summary.n_rows))
+        for scored in score_chunks(chunks, text_column, workers, max_chars):
+            data = encoder.encode(scored.chunk, outcome.columns(scored.outcomes, flags, ids_of_rules))
+            summary.add(scored, scored.chunk.column(id_column) if id_column else None)
+            folder.append(header + data, vars(summary))
+            header = b""
+            progress(summary.n_rows, table.n_rows)
         if summary.n_rows != table.n_rows:
             raise source.changed()
         if header:

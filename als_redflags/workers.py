@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -83,15 +83,16 @@ def processes(jobs: int) -> Engine:
         from joblib.externals.loky import ProcessPoolExecutor
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        pool = ProcessPoolExecutor(jobs, env=_ONE_THREAD, initializer=_leave_with_parent, initargs=(os.getpid(),))
+        pool = ProcessPoolExecutor(jobs, env=_ONE_THREAD, initializer=_prepare, initargs=(os.getpid(), model))
 
         def submit(texts: list[str]) -> "Future[list[Outcome]]":
-            # the processes are started here; Ctrl-C is for this one, which stops them
+            # the first call starts the processes; Ctrl-C is for this one, which stops them
             with ctrl_c_blocked():
                 pending: Future[list[Outcome]] = pool.submit(score_piece, model, texts)
             return pending
 
         try:
+            submit([])
             yield Workers(submit, jobs)
         except BaseException as error:
             with ctrl_c_ignored():
@@ -111,8 +112,8 @@ def processes(jobs: int) -> Engine:
     return engine
 
 
-def _leave_with_parent(parent: int) -> None:
-    """Let a worker process end itself when the process that it works for was killed and can no longer tell it to."""
+def _prepare(parent: int, model: Path | None) -> None:
+    """Load the model, and let the process end itself when the one that it works for was killed and cannot tell it to."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -120,6 +121,9 @@ def _leave_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    # a model that cannot be loaded is an error of the parent, which loads it too
+    with suppress(Exception):
+        loaded_scorer(model)
 
 
 @contextmanager
