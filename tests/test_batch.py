@@ -1,10 +1,12 @@
 """Runs over tables: every row arrives once, in order, whatever happens on the way."""
 
 import csv
+import doctest
 import gzip
 import itertools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -709,3 +711,31 @@ def test_mistakes_are_explained(run: Run, tmp_path: Path, arguments: list[str], 
     assert message in " ".join(done.stderr.decode().replace("\u2502", " ").split())
     assert "Traceback" not in done.stderr.decode()
     assert names(tmp_path) == ["t.csv"]
+
+
+GUIDE = (ROOT / "docs" / "SCALE.md").read_text("utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) for line in block.splitlines() if "dask" not in line
+]
+
+
+def test_the_snippets_of_the_guide_run() -> None:
+    result = doctest.testfile(str(ROOT / "docs" / "SCALE.md"), module_relative=False)
+    assert result.attempted >= 8
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_of_the_guide_run(run: Run, tmp_path: Path, line: str) -> None:
+    write_csv(tmp_path / "ads.csv", 20)
+    with gzip.open(tmp_path / "ads.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(json.dumps({"url": "https://a.example", "ad": ADS[0]}) + "\n")
+    done = run(*line.split()[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_guide_names_every_option(run: Run) -> None:
+    options = set(re.findall(r"--[a-z-]+", run("batch", "--help").stdout.decode())) - {"--help"}
+    assert len(options) >= 12
+    explained = GUIDE + (ROOT / "README.md").read_text("utf-8")
+    assert sorted(option for option in options if option.replace("--no-", "--") not in explained.replace("--no-", "--")) == []
