@@ -1,6 +1,7 @@
 """The command ``als-redflags``: parses, reads, calls the library, prints."""
 
 import json
+import signal
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -59,6 +60,29 @@ class PlainFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Flags(StrEnum):
+    """Columns of ``batch`` for the flags."""
+
+    LIST = "list"
+    WIDE = "wide"
+    NONE = "none"
+
+
+class Engine(StrEnum):
+    """Where ``batch`` scores."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
+class Progress(StrEnum):
+    """How ``batch`` shows how far it is."""
+
+    AUTO = "auto"
+    PLAIN = "plain"
+    NONE = "none"
 
 
 class FailOn(StrEnum):
@@ -186,6 +210,52 @@ def score(
     limit = {FailOn.CAUTION: (Verdict.CAUTION, Verdict.HIGH), FailOn.HIGH: (Verdict.HIGH,), None: ()}[fail_on]
     if any(report.verdict in limit for report in reports):
         raise typer.Exit(EXIT_FAIL_ON)
+
+
+@app.command()
+def batch(
+    input: Annotated[Path, typer.Argument(help="Table: .csv .tsv .jsonl (also .gz, .zst) or .parquet.")],
+    output: Annotated[Path, typer.Option(help="Table to write, of any of these formats.")],
+    text_column: Annotated[str, typer.Option(help="Column with the texts.")] = "text",
+    id_column: Annotated[str | None, typer.Option(help="Column that names the rows in messages.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was broken off.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    flags: Annotated[Flags, typer.Option(help="Flags as one column, one column each, or not at all.")] = Flags.LIST,
+    engine: Annotated[Engine, typer.Option(help="Score on this machine, or on a Dask cluster.")] = Engine.LOCAL,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of a cluster of our own.")] = None,
+    progress: Annotated[Progress, typer.Option(help="A bar on a terminal, plain lines, or nothing.")] = Progress.AUTO,
+    model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
+    max_chars: Annotated[int, typer.Option(min=1, help="Longer texts are not scored.")] = 1_000_000,
+    guard_formulas: Annotated[
+        bool, typer.Option(help="Put an apostrophe before cells of CSV and TSV that a spreadsheet would run.")
+    ] = True,
+) -> None:
+    """Score a table of texts of any size into another table."""
+    from als_redflags import batch as tables
+    from als_redflags.progress import shown, summary_text
+
+    try:
+        if scheduler and engine is not Engine.DASK:
+            raise RedFlagsError("--scheduler belongs to --engine dask")
+        where = None
+        if engine is Engine.DASK:
+            from als_redflags.distributed import dask_engine
+
+            where = dask_engine(scheduler, jobs)
+        with shown(progress.value) as on_progress:
+            summary = tables.score_table(
+                input, output, text_column=text_column, id_column=id_column, jobs=jobs, resume=resume, force=force,
+                flags=flags.value, model=model, max_chars=max_chars, guard_formulas=guard_formulas, engine=where,
+                on_progress=on_progress,
+            )  # fmt: skip
+    except RedFlagsError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the message
+        typer.echo("als-redflags: interrupted; the rows done so far are kept, go on with --resume", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    typer.echo(summary_text(summary, str(output)), nl=False)
 
 
 @app.command()

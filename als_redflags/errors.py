@@ -17,5 +17,9 @@ class ModelError(RedFlagsError):
     """The trained artefact is missing, damaged, or does not belong to this rule book."""
 
 
+class BatchError(RedFlagsError):
+    """A run over a table could not begin, go on or be finished; what was done is kept unless the message says otherwise."""
+
+
 class CorpusError(RedFlagsError):
     """A labelled JSON Lines file breaks its format; the message names file, line and field."""
