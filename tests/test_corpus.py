@@ -84,7 +84,7 @@ def test_the_corpus_has_the_size_and_the_mix_that_were_planned() -> None:
     labels = Counter(document.label for document in DOCUMENTS)
     assert len(DOCUMENTS) >= 2000
     assert 0.35 <= labels["redflag"] / len(DOCUMENTS) <= 0.5
-    assert labels["mild"] / len(DOCUMENTS) >= 0.09
+    assert labels["mild"] / len(DOCUMENTS) >= 0.15
     for label in corpus.LABELS:
         of_label = [document for document in DOCUMENTS if document.label == label]
         assert sum(document.hard for document in of_label) >= 0.4 * len(of_label), label
@@ -93,9 +93,8 @@ def test_the_corpus_has_the_size_and_the_mix_that_were_planned() -> None:
     assert len(short) >= 400
 
 
-def test_about_a_third_of_what_names_a_disease_is_about_als() -> None:
-    named = [document.disease for document in DOCUMENTS if document.disease not in (None, "none", "other")]
-    assert named.count("als") >= 0.33 * len(named)
+def test_more_than_a_third_of_all_texts_is_about_als() -> None:
+    assert sum(document.disease == "als" for document in DOCUMENTS) >= 0.35 * len(DOCUMENTS)
 
 
 def test_the_corpus_is_varied() -> None:
