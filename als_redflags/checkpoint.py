@@ -54,12 +54,15 @@ class PartFolder:
             raise BatchError(f"{self.name}: is no regular file; name a file to write")
         with self._writing():
             self.path.mkdir(mode=0o700, exist_ok=True)
+            if not self._is_private():
+                raise BatchError(f"{self.path}: is needed and belongs to somebody else; name another output")
             strangers = {entry.name for entry in self.path.iterdir()} - set(_FILES)
             if strangers:
                 raise BatchError(f"{self.path}: is needed and holds other files ({min(strangers)}); name another output")
             self._lock = open(self.path / "lock", "ab", opener=private)
         try:
-            self._take_lock()
+            with self._writing():
+                self._take_lock()
         except BatchError:
             self._lock.close()
             raise
@@ -83,6 +86,13 @@ class PartFolder:
                 (self.path / name).unlink(missing_ok=True)
             self.path.rmdir()
         self._lock.close()
+
+    def _is_private(self) -> bool:
+        """Whether the folder is one that nobody else can put files into, and no link."""
+        found = self.path.lstat()
+        if sys.platform == "win32":
+            return stat.S_ISDIR(found.st_mode)
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
     def _take_lock(self) -> None:
         try:

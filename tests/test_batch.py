@@ -293,7 +293,8 @@ for out in sys.argv[2:]:
             # the last thing that a run does is to remove its folder; if it is killed there, it is done
             except BatchError as error: os._exit(0 if "exists already" in str(error) else 1)
             os._exit(0)
-        time.sleep(moments.uniform(0, 0.2))
+        # a little later every time, so that a slow machine gets through too
+        time.sleep(moments.uniform(0, 0.1 * 1.1**killed))
         os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
         if os.WIFEXITED(status): break
@@ -456,7 +457,7 @@ def test_a_damaged_checkpoint_is_no_start(ads: Path, tmp_path: Path, spoil: str)
 
 
 def test_files_of_others_are_not_touched(ads: Path, tmp_path: Path) -> None:
-    (tmp_path / "out.csv.part").mkdir()
+    (tmp_path / "out.csv.part").mkdir(mode=0o700)
     (tmp_path / "out.csv.part" / "thesis.doc").write_bytes(b"precious")
     with pytest.raises(BatchError, match=r"holds other files \(thesis\.doc\)"):
         score_table(ads, tmp_path / "out.csv", force=True, engine=fast())
@@ -553,6 +554,28 @@ def test_outputs_that_cannot_be(ads: Path, tmp_path: Path, output: str, message:
         score_table(tmp_path / "in.csv", tmp_path / output, engine=fast(), force=True)
     assert names(tmp_path) == ["folder.csv", "in.csv"]
     assert (tmp_path / "in.csv").read_bytes() == ads.read_bytes()
+
+
+@pytest.mark.parametrize("what", ["link", "open to others", "file"])
+def test_the_folder_of_a_run_is_no_trap(ads: Path, tmp_path: Path, what: str) -> None:
+    part = tmp_path / "out.csv.part"
+    if what == "file":
+        part.write_bytes(b"precious")
+    elif what == "link":
+        (tmp_path / "elsewhere").mkdir()
+        part.symlink_to(tmp_path / "elsewhere")
+    else:
+        part.mkdir()
+        part.chmod(0o777)
+    with pytest.raises(BatchError, match=r"belongs to somebody else|File exists"):
+        score_table(ads, tmp_path / "out.csv", force=True, engine=fast())
+    assert part.exists()
+
+
+def test_cells_that_are_separated_by_something_else(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id;text\n1;Our cells cure ALS\n", "utf-8")
+    with pytest.raises(InputError, match=r"the table has 'id;text'; are the cells separated by something else"):
+        score_table(tmp_path / "in.csv", tmp_path / "out.csv", engine=fast())
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder that nobody can write to")
