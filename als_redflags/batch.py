@@ -124,7 +124,8 @@ def score_table(
         try:
             outcome.check_columns(table.columns, text_column, outcome.column_names(flags, ids_of_rules), id_column)
         except InputError as error:
-            raise InputError(f"{input}: {error}") from None
+            apart = "; are the cells separated by something else than its name says?" if len(table.columns) == 1 else ""
+            raise InputError(f"{input}: {error}{apart}") from None
         encoder = _encoder(format, table, outcome.column_names(flags, ids_of_rules), guard_formulas)
         state = folder.start(
             {

@@ -54,12 +54,14 @@ class PartFolder:
             raise BatchError(f"{self.name}: is no regular file; name a file to write")
         with self._writing():
             self.path.mkdir(mode=0o700, exist_ok=True)
+            self._make_private()
             strangers = {entry.name for entry in self.path.iterdir()} - set(_FILES)
             if strangers:
                 raise BatchError(f"{self.path}: is needed and holds other files ({min(strangers)}); name another output")
             self._lock = open(self.path / "lock", "ab", opener=private)
         try:
-            self._take_lock()
+            with self._writing():
+                self._take_lock()
         except BatchError:
             self._lock.close()
             raise
@@ -79,10 +81,19 @@ class PartFolder:
         if sys.platform == "win32":
             self._lock.close()  # an open file cannot be removed there
         if not self._checkpoint.exists():
-            for name in _FILES:
-                (self.path / name).unlink(missing_ok=True)
-            self.path.rmdir()
+            # what cannot be removed is found by the next run
+            with suppress(OSError):
+                for name in _FILES:
+                    (self.path / name).unlink(missing_ok=True)
+                self.path.rmdir()
         self._lock.close()
+
+    def _make_private(self) -> None:
+        """See to it that a folder that was there already is nobody else's: he could exchange the rows."""
+        found = self.path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or (sys.platform != "win32" and found.st_uid != os.geteuid()):
+            raise BatchError(f"{self.path}: is needed and belongs to somebody else; name another output")
+        _change_mode(self.path, 0o700)
 
     def _take_lock(self) -> None:
         try:
@@ -217,10 +228,10 @@ class PartFolder:
                 # by the inode a run that goes on sees whether the move took place before it was broken off
                 self._write_checkpoint({"inode": whole.stat().st_ino, "mode": mode})
                 whole.replace(self.output)
-            self.output.chmod(self._written["mode"])
+            _change_mode(self.output, self._written["mode"])
             if has_rejected:
                 (self.path / "rejected.jsonl").replace(self.rejected)
-                self.rejected.chmod(self._written["mode"])
+                _change_mode(self.rejected, self._written["mode"])
             elif self._written["force"]:
                 self.rejected.unlink(missing_ok=True)
             _sync_folder(self.output.parent)
@@ -239,14 +250,22 @@ class PartFolder:
             raise BatchError(f"{self.name}: cannot be written ({error.strerror or error}). {what_next}") from None
 
 
+def _change_mode(path: Path, mode: int) -> None:
+    # there are file systems without modes, on which this is no error
+    with suppress(PermissionError, NotImplementedError):
+        path.chmod(mode)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Have the move on the disk before the checkpoint goes."""
-    if sys.platform != "win32":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
+    """Have the move on the disk before the checkpoint goes, where the file system can do that."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
             os.fsync(handle)
-        finally:
-            os.close(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

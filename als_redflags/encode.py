@@ -20,7 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from als_redflags.tables import DELIMITERS, Chunk, Row, TableFormat, import_zstandard
+from als_redflags.lines import import_zstandard
+from als_redflags.tables import DELIMITERS, Chunk, Row, TableFormat
 
 # what begins a formula, the wide forms of East Asian keyboards included
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

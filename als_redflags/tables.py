@@ -1,4 +1,4 @@
-"""Tables in text files: CSV, TSV and JSON Lines, read row by row with constant memory, and encoded again.
+"""Tables in text files: CSV, TSV and JSON Lines, read row by row with constant memory.
 
 A line that is no row of the table does not end the reading: it is handed over as :class:`Rejected`, and what follows is
 read on. Cells of CSV and TSV stay the strings that they are, so that ``007`` is carried through as it came. Parquet is
@@ -6,31 +6,24 @@ in ``parquet.py``; both give the same :class:`Chunk`.
 """
 
 import csv
-import gzip
-import io
 import json
-import zlib
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from als_redflags.errors import InputError
+from als_redflags.lines import MAX_LINE, NOT_UTF8, Compression, Lines, LineTooLongError, Rejected, is_text, open_lines
 
 Row = dict[str, Any]
 CHUNK_ROWS = 500
 CHUNK_CHARS = 500_000
-# A longer line is rejected. The limit is far beyond any text that is scored, and bounds the memory that a damaged file takes.
-_MAX_LINE = 20_000_000
 _MAX_COLUMNS = 10_000
-_SNIFFED = 8192
 _SUFFIXES: dict[str, Literal["csv", "tsv", "jsonl", "parquet"]] = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-_COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd"}
+_COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
@@ -39,7 +32,7 @@ class TableFormat:
     """Format of a file, told from its name."""
 
     kind: Literal["csv", "tsv", "jsonl", "parquet"]
-    compression: Literal["gzip", "zstd"] | None = None
+    compression: Compression = None
 
     @classmethod
     def of(cls, path: str | Path) -> "TableFormat":
@@ -66,20 +59,6 @@ class TableFormat:
         return cls(kind, compression)
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A line that is no row of the table: ``line`` counts from 1, ``raw`` is what stood there (the first 100,000 characters)."""
-
-    line: int
-    error: str
-    raw: str
-
-    def to_json(self) -> str:
-        # bytes that were no UTF-8 are shown as \xe9
-        raw = self.raw[:100_000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return json.dumps({"line": self.line, "error": self.error, "raw": raw}, ensure_ascii=False) + "\n"
-
-
 class Chunk:
     """Some rows of a table in their order: dictionaries, or the Arrow record batch that they are made from when asked for."""
 
@@ -97,57 +76,6 @@ class Chunk:
             values: list[Any] = self.batch.column(name).to_pylist()
             return values
         return [row.get(name) for row in self._rows]
-
-
-class _LineTooLongError(Exception):
-    pass
-
-
-class _Cut(str):
-    """The beginning of a line that was too long to be read."""
-
-
-class _Lines:
-    """The lines of a stream, numbered. ``record`` holds those given since :meth:`begin`; all but its first can be put back."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._waiting: deque[str] = deque()
-        self.record: list[str] = []
-        self.first = 1
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._waiting.popleft() if self._waiting else self._read()
-        if not line:
-            raise StopIteration
-        self.record.append(line)
-        if isinstance(line, _Cut):
-            raise _LineTooLongError
-        return line
-
-    def _read(self) -> str:
-        line = self._stream.readline(_MAX_LINE)
-        if len(line) < _MAX_LINE or line.endswith(("\n", "\r")):
-            return line
-        while (rest := self._stream.readline(_MAX_LINE)) and not rest.endswith(("\n", "\r")):
-            pass
-        return _Cut(line)
-
-    def begin(self) -> None:
-        self.first += len(self.record)
-        self.record = []
-
-    def reject(self, error: str, *, all_lines: bool = False) -> Rejected:
-        """Give up the record, or only its first line: what follows an unclosed quotation mark may be rows again."""
-        if isinstance(self.record[0], _Cut):
-            error = f"the line is longer than {_MAX_LINE:,} characters"
-        if not all_lines:
-            self._waiting.extendleft(reversed(self.record[1:]))
-            del self.record[1:]
-        return Rejected(self.first, error, "".join(self.record))
 
 
 class TextTable:
@@ -221,12 +149,12 @@ class TextTable:
     def _entries(self) -> Iterator[Row | Rejected | None]:
         """Rows, rejected lines, and ``None`` for a blank line."""
         # the csv module has one limit for the whole process; its default is shorter than texts that are scored
-        csv.field_size_limit(max(csv.field_size_limit(), _MAX_LINE))
-        with _open(self.path, self.format) as stream:
-            lines = _Lines(stream)
-            yield from _objects(lines) if self.format.kind == "jsonl" else self._cells(lines)
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
+        as_json = self.format.kind == "jsonl"
+        with open_lines(self.path, self.format.compression, newline="\n" if as_json else "") as lines:
+            yield from _objects(lines) if as_json else self._cells(lines)
 
-    def _cells(self, lines: _Lines) -> Iterator[Row | Rejected | None]:
+    def _cells(self, lines: Lines) -> Iterator[Row | Rejected | None]:
         reader = csv.reader(lines, delimiter=DELIMITERS[self.format.kind], strict=True)
         header: list[str] | None = None
         while True:
@@ -235,7 +163,7 @@ class TextTable:
                 cells = next(reader)
             except StopIteration:
                 return
-            except (csv.Error, _LineTooLongError) as error:
+            except (csv.Error, LineTooLongError) as error:
                 rejected = lines.reject(f"the line cannot be split into cells ({error})")
                 if header is None:
                     raise InputError(f"{self.path}, line {rejected.line}: the header cannot be read; {rejected.error}") from None
@@ -243,10 +171,10 @@ class TextTable:
                 continue
             if not cells:
                 yield None
-            elif not _is_text("".join(lines.record)):
+            elif not is_text("".join(lines.record)):
                 if header is None:
-                    raise InputError(f"{self.path}, line {lines.first}: {_NOT_UTF8}")
-                yield lines.reject(_NOT_UTF8, all_lines=True)
+                    raise InputError(f"{self.path}, line {lines.first}: {NOT_UTF8}")
+                yield lines.reject(NOT_UTF8, all_lines=True)
             elif header is None:
                 header = self.columns = cells
                 twice = {name for name in cells if cells.count(name) > 1}
@@ -258,23 +186,20 @@ class TextTable:
                 yield dict(zip(header, cells, strict=True))
 
 
-_NOT_UTF8 = "is not UTF-8; convert the file, for example with: iconv -f WINDOWS-1252 -t UTF-8"
-
-
-def _objects(lines: _Lines) -> Iterator[Row | Rejected | None]:
+def _objects(lines: Lines) -> Iterator[Row | Rejected | None]:
     while True:
         lines.begin()
         try:
             line = next(lines)
         except StopIteration:
             return
-        except _LineTooLongError:
+        except LineTooLongError:
             yield lines.reject("")
             continue
         if not line.strip():
             yield None
-        elif not _is_text(line):
-            yield lines.reject(_NOT_UTF8)
+        elif not is_text(line):
+            yield lines.reject(NOT_UTF8)
         else:
             try:
                 value = json.loads(line, object_pairs_hook=_object)
@@ -295,56 +220,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
     return row
 
 
-def _is_text(line: str) -> bool:
-    """Whether the bytes of a line were valid; those that were not stand in it as lone surrogates."""
-    if line.isascii():
-        return True
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _kind(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return "int" if abs(value) < 2**53 else "long" if -(2**63) <= value < 2**63 else "other"
     return type(value).__name__ if isinstance(value, (bool, float, str)) else "other"
-
-
-@contextmanager
-def _open(path: Path, format: TableFormat) -> Iterator[TextIO]:
-    """The characters of a file, decompressed; bytes that are no UTF-8 become lone surrogates."""
-    try:
-        with path.open("rb") as raw:
-            file: Any = raw
-            damage: tuple[type[Exception], ...] = (EOFError, zlib.error, UnicodeError)
-            if format.compression == "gzip":
-                file = gzip.GzipFile(fileobj=raw)
-            elif format.compression == "zstd":
-                zstandard = import_zstandard()
-                damage += (zstandard.ZstdError,)
-                file = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-            try:
-                start = file.peek(_SNIFFED)[:_SNIFFED]
-                wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
-                if b"\0" in start and not wide:
-                    raise InputError(f"{path}: is a binary file, no {format.kind.upper()}")
-                yield io.TextIOWrapper(
-                    file,
-                    encoding="utf-16" if wide else "utf-8-sig",
-                    errors="strict" if wide else "surrogateescape",
-                    newline="\n" if format.kind == "jsonl" else "",
-                )
-            except damage as error:
-                raise InputError(f"{path}: is damaged or cut off ({error})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def import_zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise InputError("files ending in .zst need the package zstandard: pip install 'als-redflags[zstd]'") from None
-    return zstandard

@@ -130,7 +130,7 @@ def test_json_lines(tmp_path: Path, data: bytes, rows: list[dict[str, Any]], rej
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
 def test_a_line_of_any_length_costs_no_more_than_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("als_redflags.tables._MAX_LINE", 1000)
+    monkeypatch.setattr("als_redflags.lines.MAX_LINE", 1000)
     csv.field_size_limit(1000)
     rows = {
         "t.csv": ["id,text", "1,a", "2," + "x" * 5000, '3,"open', "4," + "y" * 1000, "5,b"],
@@ -147,7 +147,7 @@ def test_a_line_of_any_length_costs_no_more_than_itself(tmp_path: Path, monkeypa
     [
         ("t.csv", b"", "is empty"),
         ("t.jsonl", b"\n\n", "is empty"),
-        ("t.csv", b"PK\x03\x04\0\0\0", "is a binary file, no CSV"),
+        ("t.csv", b"PK\x03\x04\0\0\0", "is a binary file, no table in text"),
         ("t.csv", b"a,b,a\n1,2,3\n", "the header names 'a' more than once"),
         ("t.csv", b"caf\xe9,text\n1,2\n", "line 1: is not UTF-8"),
         ("t.csv", b'"a" b\n1\n', "line 1: the header cannot be read"),
@@ -357,7 +357,7 @@ def test_a_damaged_parquet_file_is_explained(tmp_path: Path, data: bytes) -> Non
         ParquetTable(tmp_path / "t.parquet")
 
 
-@pytest.mark.parametrize(("package", "module", "extra"), [("pyarrow", "parquet", "parquet"), ("zstandard", "tables", "zstd")])
+@pytest.mark.parametrize(("package", "module", "extra"), [("pyarrow", "parquet", "parquet"), ("zstandard", "lines", "zstd")])
 def test_a_package_that_lacks_is_named(monkeypatch: pytest.MonkeyPatch, package: str, module: str, extra: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "als_redflags.parquet")
