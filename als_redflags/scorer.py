@@ -164,7 +164,8 @@ class Scorer:
     'high'
 
     ``max_chars`` is the longest text that is read, in characters; a longer one gets the verdict ``insufficient``. Set it on the
-    class or on one scorer. Time and memory grow in proportion to the text: about a microsecond and 100 bytes a character.
+    class or on one scorer. Time and memory grow in proportion to the text: about 10 microseconds and 100 bytes a character of
+    prose, up to 40 microseconds and 500 bytes where every sentence is a claim (``benchmarks/scaling_text.py``).
     """
 
     max_chars: int = 2_000_000
