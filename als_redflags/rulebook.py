@@ -275,6 +275,7 @@ def digest(root: Path = RULES) -> str:
 
 _MOST_BYTES = 1_000_000  # of one file; the largest that is shipped has 15 kB
 _MOST_FILES = 5_000
+_MOST_NESTED = 50
 
 # libyaml's parser where it is there: ten times faster
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -294,8 +295,13 @@ def _read_text(file: Path) -> str:
 def _read_yaml(file: Path) -> Any:
     text = _read_text(file)
     try:
-        if "&" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
-            raise RuleError(f"{file}: uses a YAML alias (*name); write the value out")
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):  # not recursive, as building the values is, in C without a limit
+            if isinstance(event, yaml.AliasEvent):
+                raise RuleError(f"{file}: uses a YAML alias (*name); write the value out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MOST_NESTED:
+                raise RuleError(f"{file}: is no valid YAML of a rule: more than {_MOST_NESTED} lists or mappings inside each other")
         return yaml.load(text, Loader=_LOADER)  # noqa: S506, a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RuleError(f"{file}: is no valid YAML: {error}") from None
