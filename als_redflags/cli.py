@@ -1,8 +1,10 @@
 """The command ``als-redflags``: parses, reads, calls the library, prints."""
 
 import json
+import os
 import signal
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from als_redflags import __version__
-from als_redflags.errors import RedFlagsError
+from als_redflags.errors import InputError, RedFlagsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +29,7 @@ EXIT_FAIL_ON = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 _TABLE_WIDTH = 160
+MAX_CHARS = 2_000_000  # as Scorer.max_chars, which is not imported for --help
 
 
 class Format(StrEnum):
@@ -99,8 +102,14 @@ def _table_console() -> "Console":
     return Console(highlight=False, width=None if sys.stdout.isatty() else _TABLE_WIDTH)
 
 
+def _complain(problem: object) -> None:
+    """Print a problem; it may name a file, whose name may hold what a terminal obeys."""
+    plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(problem))
+    typer.echo(f"als-redflags: {plain}", err=True)
+
+
 def _fail(error: RedFlagsError) -> NoReturn:
-    typer.echo(f"als-redflags: {error}", err=True)
+    _complain(error)
     raise typer.Exit(EXIT_USAGE)
 
 
@@ -133,11 +142,12 @@ def score(
     ] = False,
     show_text: Annotated[bool, typer.Option("--show-text", help="Print the text that is scored, with line numbers.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
+    max_chars: Annotated[int, typer.Option(min=1, help="Longer texts are refused.")] = MAX_CHARS,
 ) -> None:
     """Score saved pages, documents and text files, or text pasted into the terminal."""
     from als_redflags import readers
     from als_redflags.report import Verdict
-    from als_redflags.scorer import Scorer
+    from als_redflags.scorer import Scorer, too_long
 
     names = paths or ["-"]
     if names.count("-") and sys.stdin.isatty():
@@ -148,9 +158,12 @@ def score(
     for name in names:
         try:
             page = readers.read_stdin_page() if name == "-" else readers.read_page(name)
+            if len(page.text) > max_chars:
+                source = "standard input" if name == "-" else name
+                raise InputError(f"{source}: {too_long(page.text, max_chars)}; score its pages one by one, or raise --max-chars")
         except RedFlagsError as error:
             unread += 1
-            typer.echo(f"als-redflags: {error}", err=True)
+            _complain(error)
             continue
         texts.append((name, page.text))
         for note in page.notes:
@@ -159,6 +172,7 @@ def score(
         raise typer.Exit(EXIT_USAGE)
     try:
         scorer = Scorer.load(model)
+        scorer.max_chars = max_chars
         reports = [scorer.score(text, source="standard input" if name == "-" else name) for name, text in texts]
     except RedFlagsError as error:
         _fail(error)
@@ -171,7 +185,7 @@ def score(
             for number, line in enumerate(render.printable(text).split("\n"), start=1):
                 typer.echo(f"{number:5}  {line}", err=aside)
     try:
-        with output.open("w", encoding="utf-8") if output else sys.stdout as stream:
+        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
             if format is Format.TEXT:
                 from rich.console import Console
 
@@ -203,7 +217,9 @@ def score(
                 stream.write(render.to_json(reports, lines=format is Format.JSONL, several=len(names) > 1))
             stream.flush()
     except OSError as error:
-        typer.echo(f"als-redflags: {output or 'the output'}: cannot be written ({error.strerror})", err=True)
+        if output is None:  # or Python would try again to write the rest when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain(f"{output or 'the output'}: cannot be written ({error.strerror})")
         raise typer.Exit(EXIT_USAGE) from None
     if unread:
         raise typer.Exit(EXIT_USAGE)
@@ -263,13 +279,14 @@ def rules(
     rule_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Explain one rule.")] = None,
     format: Annotated[RulesFormat, typer.Option(help="How to print.")] = RulesFormat.TEXT,
     test: Annotated[bool, typer.Option("--test", help="Run the examples inside the rule files.")] = False,
+    folder: Annotated[Path | None, typer.Option("--rules", metavar="DIR", help="Another folder of rules; it is checked.")] = None,
 ) -> None:
     """List the rules, explain one, or run their own tests."""
     from als_redflags import render
     from als_redflags.rulebook import RuleBook
 
     try:
-        book = RuleBook.load()
+        book = RuleBook.load(folder)
         if rule_id is not None and rule_id not in book.rules:
             raise RedFlagsError(f"there is no rule {rule_id!r}; 'als-redflags rules' lists them")
     except RedFlagsError as error:
@@ -281,7 +298,10 @@ def rules(
         from als_redflags.selftest import failures
         from als_redflags.stance import StanceReader
 
-        found = failures(StanceReader(RuleMatcher(book)), chosen)
+        try:
+            found = failures(StanceReader(RuleMatcher(book)), chosen)
+        except RedFlagsError as error:
+            _fail(error)
         render.print_rules(console, chosen, found)
         for failure in found:
             console.print(str(failure), markup=False)
@@ -317,6 +337,9 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder with the labelled .jsonl files.")] = Path("data"),
     output: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("models"),
     measure: Annotated[Path | None, typer.Option(help="Labelled documents to measure on, for the model card.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another folder of rules, which the model then carries.")
+    ] = None,
     save_pipeline: Annotated[Path | None, typer.Option(help="Also write the fitted scikit-learn pipeline (joblib).")] = None,
 ) -> None:
     """Train text model and combiner on a corpus and write the model with its card."""
@@ -324,7 +347,7 @@ def train(
     from als_redflags.train import train as run
 
     try:
-        training = run(data, output, measure)
+        training = run(data, output, measure, rules)
     except RedFlagsError as error:
         _fail(error)
     if save_pipeline:

@@ -11,7 +11,7 @@ from typing import Any
 
 from als_redflags.errors import RuleError
 from als_redflags.patterns import Chain, Element, Label, Phrases, Segment, Word
-from als_redflags.rulebook import RawPattern, RuleBook, chains
+from als_redflags.rulebook import RawPattern, RuleBook, chains, is_token_pattern
 from als_redflags.shapes import NUMBER_WORDS, SHAPE_NAMES
 from als_redflags.words import split
 
@@ -47,6 +47,40 @@ class Tables:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Tables":
         return cls(**{**data, "raw": {int(number): pattern for number, pattern in data["raw"].items()}})
+
+    def check(self, book: RuleBook) -> None:
+        """Check that every number points at something and every owner is in ``book``.
+
+        Raises
+        ------
+        ValueError, TypeError, IndexError
+            If the tables are not those of a rule book.
+        """
+        rules = frozenset(book.rules)
+        owners = {
+            **dict.fromkeys(("rule", "on_offer", "unless", "spread", "present", "absent"), rules),
+            "cue": {cue.id for cue in book.cues},
+            "named": set(book.lexicons),
+            **{name: {name} for name in book.frames},
+        }
+        labels, segments = range(len(self.labels)), range(len(self.segments))
+        sound = all(isinstance(name, str) for name in self.labels) and len(self.anchors) == len(self.segments)
+        for words, *both in self.entries:
+            sound = (
+                sound and isinstance(words, str) and len(both) == 2 and all(label in labels for part in both for label in part)
+            )
+        for segment, anchor in zip(self.segments, self.anchors, strict=False):
+            sound = sound and anchor in range(len(segment))
+            for element in segment:
+                sound = sound and (element in labels if isinstance(element, int) else all(isinstance(w, str) for w in element))
+        for number, pattern in self.raw.items():
+            sound = sound and number in segments and is_token_pattern(pattern)
+        for kind, name, numbers, gaps, rare in self.chains:
+            sound = sound and name in owners.get(kind, ()) and 0 < len(numbers) == len(gaps)
+            sound = sound and all(number in segments for number in numbers) and all(gap in range(100) for gap in gaps)
+            sound = sound and all(number in segments and place in range(len(self.segments[number])) for number, place in rare)
+        if not sound:
+            raise ValueError("the compiled rules do not fit together")
 
 
 def compile_rules(book: RuleBook) -> Tables:

@@ -63,6 +63,7 @@ class RuleMatcher:
     """
 
     def __init__(self, book: RuleBook, tables: Tables | None = None) -> None:
+        fresh = tables is None
         tables = tables or compile_rules(book)
         self.book = book
         self.labels = {name: number for number, name in enumerate(tables.labels)}
@@ -76,6 +77,9 @@ class RuleMatcher:
         self.kinds = {kind: _mask(numbers) for kind, numbers in kinds.items()}
         self._plant(tables)
         self._token_matchers: dict[int, TokenMatcher] = {}
+        if fresh:  # rules that were never tried: let spaCy refuse its patterns now and not in the middle of a text
+            for number in self.raw:
+                self.token_matcher(number)
 
     def _plant(self, tables: Tables) -> None:
         """Make the masks and the tree of words.
@@ -163,7 +167,7 @@ class TokenMatcher:
         self._matcher = Matcher(self._vocab)
         try:
             self._matcher.add("pattern", [pattern], greedy="LONGEST")
-        except ValueError as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RuleError(f"spaCy token pattern {pattern!r}: {error}") from None
 
     def find(self, words: list[str]) -> list[Span]:

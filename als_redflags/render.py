@@ -27,6 +27,7 @@ _HEADLINE = {
     Verdict.INSUFFICIENT: "cannot be judged",
 }
 _SEVERITY_ORDER = {"high": 0, "medium": 1, "low": 2}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _QUOTES_SHOWN = 3
 _MASKED = re.compile(r"\billness\b|[#@]")
 _QUOTE_CHARS = 240
@@ -39,10 +40,15 @@ def to_json(reports: Sequence[Report], *, lines: bool = False, several: bool | N
     array, also when one of them could not be read. The members are described in ``schema/report.schema.json``.
     """
     if lines:
-        return "".join(json.dumps(report.to_dict(), ensure_ascii=False) + "\n" for report in reports)
+        return "".join(_dumps(report.to_dict()) + "\n" for report in reports)
     array = len(reports) != 1 if several is None else several
     data = [report.to_dict() for report in reports] if array else reports[0].to_dict()
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return _dumps(data, indent=2) + "\n"
+
+
+def _dumps(data: object, indent: int | None = None) -> str:
+    """JSON as people read it; half a surrogate pair (a file name that is no UTF-8) is escaped, because no encoding has it."""
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half.group()):04x}", json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 def print_report(console: Console, report: Report, book: "RuleBook", *, show_discounted: bool = False) -> None:

@@ -1,15 +1,19 @@
 """Rule files: loaded, checked, and held as plain data.
 
 A rule book is a folder: ``<family>/<rule-id>.yaml`` (one rule a file), ``lexicon/*.txt`` (word lists), ``stance.yaml``
-(cues that discount a match) and ``sources.yaml`` (who names a red flag). YAML is read with the safe loader.
+(cues that discount a match) and ``sources.yaml`` (who names a red flag). YAML is read with the safe loader, in files of limited
+size and without aliases, which could unfold into more than fits into memory. Patterns cannot hold regular expressions.
 """
 
 import hashlib
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, is_dataclass
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -149,17 +153,22 @@ class RuleBook:
         root = Path(path) if path is not None else RULES
         if not root.is_dir():
             raise RuleError(f"{root}: no such folder of rules")
+        found = sorted(root.glob("*/*.yaml"))
+        if len(found) > _MOST_FILES:
+            raise RuleError(f"{root}: holds more than {_MOST_FILES} rules; is it a folder of rules?")
         sources = _load_sources(root / "sources.yaml")
         lexicons, includes = load_lexicons(root / "lexicon")
         rules: dict[str, Rule] = {}
-        for file in sorted(root.glob("*/*.yaml")):
-            rule = _load_rule(file, sources)
+        for file in found:
+            with _explained(file):
+                rule = _load_rule(file, sources)
             if rule.id in rules:
                 raise RuleError(f"{file}: a rule {rule.id!r} exists already in family {rules[rule.id].family!r}")
             rules[rule.id] = rule
         if not rules:
             raise RuleError(f"{root}: holds no rule (expected FAMILY/RULE-ID.yaml)")
-        cues, frames = _load_cues(root / "stance.yaml")
+        with _explained(root / "stance.yaml"):
+            cues, frames = _load_cues(root / "stance.yaml")
         book = cls(rules, cues, frames, lexicons, includes, sources, digest(root))
         book._check_labels()
         return book
@@ -189,10 +198,12 @@ class RuleBook:
 
         Raises
         ------
-        KeyError, TypeError
+        KeyError, TypeError, AttributeError, RuleError
             If the data is none.
         """
-        sources = {source["key"]: Source(**source) for source in data["sources"]}
+        sources = {source["key"]: _typed(Source(**source), "sources") for source in data["sources"]}
+        if not all(source.url.startswith(("https://", "http://")) for source in sources.values()):
+            raise TypeError("a source has no web address")
         rules = {}
         for raw in data["rules"]:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
@@ -201,10 +212,12 @@ class RuleBook:
             values["spread"] = Spread(**raw["spread"]) if raw["spread"] else None
             if page := raw["page"]:
                 values["page"] = PageCondition(page["min_words"], *(tuple(page[key]) for key in ("names", "present", "absent")))
-            rules[raw["id"]] = Rule(**values)
+            rules[raw["id"]] = _typed(Rule(**values), "rules")
+            if rules[raw["id"]].role not in ROLES or values["severity"] not in (*SEVERITY_POINTS, None):
+                raise TypeError(f"role or severity of {raw['id']!r} is unknown")
         return cls(
             rules,
-            tuple(Cue(**{**cue, "patterns": tuple(cue["patterns"])}) for cue in data["cues"]),
+            tuple(_typed(Cue(**{**cue, "patterns": tuple(cue["patterns"])}), "cues") for cue in data["cues"]),
             {name: tuple(patterns) for name, patterns in data["frames"].items()},
             {name: tuple(entries) for name, entries in data["lexicons"].items()},
             {name: tuple(lists) for name, lists in data["includes"].items()},
@@ -248,6 +261,8 @@ def chains(pattern: str | RawPattern, where: str) -> tuple[Chain, ...]:
         return parse(pattern)
     except RuleError as error:
         raise RuleError(f"{where}: {error}") from None
+    except RecursionError:
+        raise RuleError(f"{where}: a pattern has too many brackets inside each other") from None
 
 
 def digest(root: Path = RULES) -> str:
@@ -258,17 +273,87 @@ def digest(root: Path = RULES) -> str:
     return found.hexdigest()
 
 
+_MOST_BYTES = 1_000_000  # of one file; the largest that is shipped has 15 kB
+_MOST_FILES = 5_000
+_MOST_NESTED = 50
+
 # libyaml's parser where it is there: ten times faster
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _read_yaml(file: Path) -> Any:
+def _read_text(file: Path) -> str:
     try:
-        return yaml.load(file.read_text("utf-8"), Loader=_LOADER)  # noqa: S506, a safe loader
+        if file.stat().st_size > _MOST_BYTES:
+            raise RuleError(f"{file}: is larger than {_MOST_BYTES // 1000} kB; divide it")
+        return file.read_text("utf-8")
     except OSError as error:
         raise RuleError(f"{file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise RuleError(f"{file}: is no valid YAML or list of words: not UTF-8 (byte {error.start})") from None
+
+
+def _read_yaml(file: Path) -> Any:
+    text = _read_text(file)
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):  # not recursive, as building the values is, in C without a limit
+            if isinstance(event, yaml.AliasEvent):
+                raise RuleError(f"{file}: uses a YAML alias (*name); write the value out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MOST_NESTED:
+                raise RuleError(
+                    f"{file}: is no valid YAML of a rule: more than {_MOST_NESTED} lists or mappings inside each other"
+                )
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506, a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RuleError(f"{file}: is no valid YAML: {error}") from None
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Name the file whatever a value of the wrong kind breaks."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RecursionError) as error:
+        raise RuleError(f"{file}: a value is of the wrong kind ({error})") from None
+
+
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
+
+
+_T = TypeVar("_T")
+
+
+def _typed(value: _T, where: str) -> _T:
+    """``value``, a dataclass whose fields are of the declared types."""
+    for name, hint in _hints(type(value)).items():
+        if not _fits(getattr(value, name), hint):
+            raise RuleError(f"{where}: {name}: {str(getattr(value, name))[:80]!r} is of the wrong kind")
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if isinstance(hint, UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (tuple, frozenset):
+        return isinstance(value, origin) and all(_fits(item, arguments[0]) for item in value)
+    if origin is list:
+        return is_token_pattern(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        return False
+    return not is_dataclass(hint) or all(_fits(getattr(value, name), of) for name, of in _hints(hint).items())
+
+
+def is_token_pattern(pattern: Any) -> bool:
+    """Whether this has the shape of a spaCy token pattern, without the regular expressions that one could hold."""
+    return isinstance(pattern, list) and bool(pattern) and all(isinstance(t, dict) for t in pattern) and not _has_regex(pattern)
+
+
+def _has_regex(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "REGEX" in value or any(map(_has_regex, value.values()))
+    return isinstance(value, list) and any(map(_has_regex, value))
 
 
 _RULE_KEYS = frozenset(
@@ -321,7 +406,10 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
     base = tests.get("page", "")
     if not isinstance(base, str) or not set(tests) <= {"page", "fires", "silent"}:
         raise fail("tests", "has fires, silent and, for conditions on a page, the text page that every example continues")
-    return Rule(
+    for key in ("needs_offer", "credential"):
+        if not isinstance(raw.get(key, False), bool):
+            raise fail(key, "true or false")
+    rule = Rule(
         id=raw["id"],
         role=raw["role"],
         family=file.parent.name,
@@ -334,7 +422,7 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
         unless=_patterns(raw.get("unless", []), f"{file}: unless"),
         spread=Spread(**spread) if spread else None,
         page=PageCondition(
-            int(page["min_words"]),
+            page["min_words"],
             tuple(page.get("names", [])),
             _patterns(page.get("present", []), f"{file}: page.present"),
             _patterns(page.get("absent", []), f"{file}: page.absent"),
@@ -347,15 +435,17 @@ def _load_rule(file: Path, sources: dict[str, Source]) -> Rule:
         fires=tuple(f"{base}\n\n{text}".strip() for text in tests["fires"]),
         silent=tuple(f"{base}\n\n{text}".strip() for text in tests["silent"]),
     )
+    return _typed(rule, str(file))
 
 
 def _patterns(raw: Any, where: str) -> tuple[str | RawPattern, ...]:
     if not isinstance(raw, list):
         raise RuleError(f"{where}: expected a list")
     for pattern in raw:
-        token_pattern = isinstance(pattern, list) and pattern and all(isinstance(t, dict) for t in pattern)
-        if not isinstance(pattern, str) and not token_pattern:
-            raise RuleError(f"{where}: {pattern!r} is neither compact notation nor a spaCy token pattern")
+        if _has_regex(pattern):
+            raise RuleError(f"{where}: REGEX is not allowed: a regular expression can take any time to match")
+        if not isinstance(pattern, str) and not is_token_pattern(pattern):
+            raise RuleError(f"{where}: {str(pattern)[:80]!r} is neither compact notation nor a spaCy token pattern")
         chains(pattern, where)
     return tuple(raw)
 
@@ -363,9 +453,14 @@ def _patterns(raw: Any, where: str) -> tuple[str | RawPattern, ...]:
 def _load_sources(file: Path) -> dict[str, Source]:
     raw = _read_yaml(file)
     try:
-        return {key: Source(key, **{name: str(text) for name, text in value.items()}) for key, value in raw.items()}
+        sources = {key: Source(key, **{name: str(text) for name, text in value.items()}) for key, value in raw.items()}
     except (AttributeError, TypeError):
         raise RuleError(f"{file}: every source has organisation, title, year and url") from None
+    for source in sources.values():
+        # it becomes a link in a report
+        if not _typed(source, str(file)).url.startswith(("https://", "http://")):
+            raise RuleError(f"{file}: {source.key}: the url {source.url[:80]!r} is no web address")
+    return sources
 
 
 def load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
@@ -377,7 +472,7 @@ def load_lexicons(folder: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, t
     own: dict[str, list[str]] = {}
     includes: dict[str, tuple[str, ...]] = {}
     for file in sorted(folder.glob("*.txt")):
-        lines = (line.split("#", 1)[0] for line in file.read_text("utf-8").splitlines())
+        lines = (line.split("#", 1)[0] for line in _read_text(file).splitlines())
         entries = [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
         own[file.stem] = [entry for entry in entries if entry[0] != "@"]
         includes[file.stem] = tuple(entry[1:] for entry in entries if entry[0] == "@")
@@ -413,13 +508,16 @@ def _load_cues(file: Path) -> tuple[tuple[Cue, ...], dict[str, tuple[str | RawPa
         if entry.get("scope", "before") not in ("before", "after", "sentence", "heading"):
             raise RuleError(f"{where}: scope is before, after, sentence or heading")
         cues.append(
-            Cue(
-                entry["id"],
-                entry["stance"],
-                entry.get("scope", "before"),
-                int(entry.get("reach", 12)),
-                bool(entry.get("sellers_too", True)),
-                _patterns(entry["patterns"], where),
+            _typed(
+                Cue(
+                    entry["id"],
+                    entry["stance"],
+                    entry.get("scope", "before"),
+                    entry.get("reach", 12),
+                    entry.get("sellers_too", True),
+                    _patterns(entry["patterns"], where),
+                ),
+                where,
             )
         )
     return tuple(cues), {name: _patterns(raw["frames"][name], f"{file}: {name}") for name in FRAMES}

@@ -162,7 +162,13 @@ class Scorer:
     >>> report = scorer.score("Our stem cells cure ALS, guaranteed. Book now, only $19,500.")
     >>> str(report.verdict)
     'high'
+
+    ``max_chars`` is the longest text that is read, in characters; a longer one gets the verdict ``insufficient``. Set it on the
+    class or on one scorer. Time and memory grow in proportion to the text: about 10 microseconds and 100 bytes a character of
+    prose, up to 40 microseconds and 500 bytes where every sentence is a claim (``benchmarks/scaling_text.py``).
     """
+
+    max_chars: int = 2_000_000
 
     def __init__(self, trained: Artefact, path: str | Path | None = None) -> None:
         self.trained = trained
@@ -183,7 +189,7 @@ class Scorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The artefact is read again on the other side, which is faster than carrying over what was made from it
-        return (type(self).load, (self._path,))
+        return (type(self).load, (self._path,), {"max_chars": self.max_chars})
 
     def score(self, text: str, *, source: str | None = None) -> Report:
         """Score one text.
@@ -195,6 +201,8 @@ class Scorer:
         """
         if not isinstance(text, str):
             raise TypeError(f"score() takes a str, not {type(text).__name__}; decode bytes first")
+        if len(text) > self.max_chars:
+            return self._report(Document.of(""), source, None, Verdict.INSUFFICIENT, too_long(text, self.max_chars))
         document = Document.of(text)
         reason = self._insufficient(document)
         if reason:
@@ -215,7 +223,7 @@ class Scorer:
         iterator = iter(texts)
         chunks = iter(lambda: list(islice(iterator, _CHUNK)), [])
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        for reports in parallel(delayed(_score_chunk)(self._path, chunk) for chunk in chunks):
+        for reports in parallel(delayed(_score_chunk)(self._path, chunk, self.max_chars) for chunk in chunks):
             yield from reports
 
     def score_frame(
@@ -350,8 +358,14 @@ def shared_scorer(path: str | Path | None = None) -> Scorer:
     return Scorer.load(path)
 
 
-def _score_chunk(path: str | Path | None, texts: list[str]) -> list[Report]:
+def too_long(text: str, limit: int) -> str:
+    """Why a text is not read."""
+    return f"the text has {len(text):,} characters; at most {limit:,} are read"
+
+
+def _score_chunk(path: str | Path | None, texts: list[str], max_chars: int = Scorer.max_chars) -> list[Report]:
     scorer = shared_scorer(path)
+    scorer.max_chars = max_chars
     return [scorer.score(text) for text in texts]
 
 

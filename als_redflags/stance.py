@@ -111,6 +111,7 @@ _QUOTATION = re.compile(r'"[^"\n]{1,400}"')
 _SHORT_WORDS = 60  # shorter texts, as advertisements are, may leave their product to the page around them
 _OUTRIGHT = 3  # points of a claim that is one wherever it stands; the others need somebody who sells in a longer text
 _BARE_WORDS = 25  # a headline or a line of a list may leave its whole subject to the page around it
+_HEADING_LEVELS = 10  # headings above headings; a page of nothing but lead-ins would have thousands
 _SPREAD_DISTANCE = 2  # sentences without an entry that a list may contain
 _SPREAD_MAX_CHARS = 700
 _SPREAD_SENTENCES = 12  # a list in which the entries stand further apart is no list
@@ -127,14 +128,13 @@ class StanceReader:
     def read(self, document: Document) -> Findings:
         """Find every rule in ``document`` and say who asserts it."""
         sentences = self.matcher.sentences(document)
-        headings = _Headings(self, document, sentences)
-        quotations = [match.span() for match in _QUOTATION.finditer(document.text)]
+        blocks = _Blocks(self, document, sentences)
         candidates: list[_Candidate] = []
         for found in sentences:
             claims = [*found.of("rule"), *found.of("on_offer")]
             if claims:
-                candidates += self._candidates(document, found, claims, headings, quotations)
-        candidates += self._spreads(document, sentences, headings)
+                candidates += self._candidates(document, found, claims, blocks)
+        candidates += self._spreads(document, sentences, blocks)
         merged = _without_borrowed_honesty(_merge(candidates))
 
         offers = [c for c in merged if c.rule.role == "offer" and not any(c.open_to(d.stance) for d in c.discounts)]
@@ -163,19 +163,12 @@ class StanceReader:
             and ("absent", rule.id) not in met
         ]
 
-    def _candidates(
-        self,
-        document: Document,
-        found: SentenceMatches,
-        claims: list[Match],
-        headings: "_Headings",
-        quotations: list[tuple[int, int]],
-    ) -> list[_Candidate]:
+    def _candidates(self, document: Document, found: SentenceMatches, claims: list[Match], blocks: "_Blocks") -> list[_Candidate]:
         sentence = document.sentences[found.sentence]
         cues = self._live_cues(found)
         breaks = [match.start for match in found.of("break")]
         cancelled = {match.owner[1]: match for match in found.of("unless")}
-        by_block = headings.discounts(sentence.block)
+        by_block = blocks.discounts(sentence.block)
         asked = document.text[sentence.end - 1] == "?" and not found.of("rhetorical")
         candidates = []
         for match in _tightest(claims):
@@ -191,7 +184,7 @@ class StanceReader:
             if asked:
                 discounts.append(_Discount("asked", "?", True))
             start, end = found.offsets(match.start, match.end)
-            if _quoted(quotations, start, end):
+            if blocks.quoted(sentence.block, start, end):
                 discounts.append(_Discount("quoted", '"', False))
             start, end = _clause(document.text, sentence.start, sentence.end, start, end)
             candidates.append(_Candidate(rule, start, end, found.sentence, (*discounts, *by_block), match.owner[0] == "on_offer"))
@@ -204,7 +197,7 @@ class StanceReader:
         live = [(cue, m) for cue, m in matches if cue.stance != "none" and not covered.issuperset(range(m.start, m.end))]
         return sorted(live, key=lambda pair: self._precedence[pair[0].id])
 
-    def _spreads(self, document: Document, sentences: list[SentenceMatches], headings: "_Headings") -> list[_Candidate]:
+    def _spreads(self, document: Document, sentences: list[SentenceMatches], blocks: "_Blocks") -> list[_Candidate]:
         """Rules that count entries named close together ("one treatment, many diseases")."""
         candidates = []
         for rule in self.matcher.book.rules.values():
@@ -216,12 +209,12 @@ class StanceReader:
                 if found is not None and (not run or found.sentence - run[-1].sentence <= _SPREAD_DISTANCE):
                     run.append(found)
                     continue
-                candidates += self._spread_candidate(document, rule, lists, run, headings)
+                candidates += self._spread_candidate(document, rule, lists, run, blocks)
                 run = [found] if found is not None else []
         return candidates
 
     def _spread_candidate(
-        self, document: Document, rule: Rule, lists: tuple[str, ...], run: list[SentenceMatches], headings: "_Headings"
+        self, document: Document, rule: Rule, lists: tuple[str, ...], run: list[SentenceMatches], blocks: "_Blocks"
     ) -> list[_Candidate]:
         assert rule.spread is not None
         run = _shortest(run, rule.spread, lists)
@@ -232,7 +225,7 @@ class StanceReader:
         discounts: list[_Discount] = []
         for found in run:
             block = document.sentences[found.sentence].block
-            discounts += headings.discounts(block)
+            discounts += blocks.discounts(block)
             for cue, match in self._live_cues(found):
                 first, last = found.offsets(match.start, match.end)
                 discounts.append(_Discount(cue.stance, document.text[first:last], cue.sellers_too))
@@ -252,8 +245,8 @@ def _shortest(run: list[SentenceMatches], spread: Spread, lists: tuple[str, ...]
     return []
 
 
-class _Headings:
-    """Discounts that the heading of a block, and the heading of that heading, lay on the block."""
+class _Blocks:
+    """What lies on a whole block: discounts by its heading and by the heading of that heading, and its quotations."""
 
     def __init__(self, reader: StanceReader, document: Document, sentences: list[SentenceMatches]) -> None:
         self._reader = reader
@@ -262,15 +255,30 @@ class _Headings:
         self._by_block: dict[int, list[int]] = defaultdict(list)
         for index, sentence in enumerate(document.sentences):
             self._by_block[sentence.block].append(index)
-        self._known: dict[int, tuple[_Discount, ...]] = {}
+        self._known: dict[int, list[_Discount]] = {}
+        self._quotations: dict[int, list[tuple[int, int]]] = {}
 
     def discounts(self, block: int) -> tuple[_Discount, ...]:
+        found: list[_Discount] = []
         governor = self._document.blocks[block].governor
-        if governor is None:
-            return ()
-        if governor not in self._known:
-            self._known[governor] = (*self._own(governor), *self.discounts(governor))
-        return self._known[governor]
+        for _ in range(_HEADING_LEVELS):
+            if governor is None:
+                break
+            if governor not in self._known:
+                self._known[governor] = self._own(governor)
+            found += self._known[governor]
+            governor = self._document.blocks[governor].governor
+        return tuple(found)
+
+    def quoted(self, block: int, start: int, end: int) -> bool:
+        """Whether quotation marks stand around a span of the block."""
+        if block not in self._quotations:
+            where = self._document.blocks[block]
+            spans = [q.span() for q in _QUOTATION.finditer(self._document.text, where.start, where.end)]
+            self._quotations[block] = spans
+        spans = self._quotations[block]
+        place = bisect_left(spans, (start,)) - 1
+        return place >= 0 and end < spans[place][1]
 
     def _own(self, block: int) -> list[_Discount]:
         document, found = self._document, []
@@ -365,12 +373,6 @@ def _topic(sentences: list[SentenceMatches], n_words: int) -> Topic:
     if n_words < _BARE_WORDS or (n_words < _SHORT_WORDS and any(found.of("short_topic") for found in sentences)):
         return "illness"
     return "none"
-
-
-def _quoted(quotations: list[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether a span stands inside one of the quotations, which are in order and do not overlap."""
-    before = bisect_left(quotations, (start, 0)) - 1
-    return before >= 0 and end < quotations[before][1]
 
 
 _STRONG_BOUNDARY = re.compile(r"[;:]\s|\s[-\u2013\u2014]\s|\u2014|,\s(?=(?:and|but|so|while|which|because|although)\s)")

@@ -89,10 +89,11 @@ class Prepared:
         }
 
 
-def train(data: str | Path, output: str | Path, measure: str | Path | None = None) -> Training:
+def train(data: str | Path, output: str | Path, measure: str | Path | None = None, rules: str | Path | None = None) -> Training:
     """Train on the corpus in ``data`` and write the artefact and ``MODEL_CARD.md`` into the folder ``output``.
 
-    ``measure`` names labelled documents that are not trained on; the figures on them go into the card.
+    ``measure`` names labelled documents that are not trained on; the figures on them go into the card. ``rules`` is a folder of
+    rules to use instead of the package's; the model carries them with it.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def train(data: str | Path, output: str | Path, measure: str | Path | None = Non
     """
     documents = corpus.read(data)
     outside = corpus.read(measure) if measure is not None else []
-    book = RuleBook.load()
+    book = RuleBook.load(rules)
     reader = StanceReader(RuleMatcher(book))
     prepared = Prepared.of(documents, reader)
     folds = _folds(documents)
