@@ -301,7 +301,9 @@ def _read_yaml(file: Path) -> Any:
                 raise RuleError(f"{file}: uses a YAML alias (*name); write the value out")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _MOST_NESTED:
-                raise RuleError(f"{file}: is no valid YAML of a rule: more than {_MOST_NESTED} lists or mappings inside each other")
+                raise RuleError(
+                    f"{file}: is no valid YAML of a rule: more than {_MOST_NESTED} lists or mappings inside each other"
+                )
         return yaml.load(text, Loader=_LOADER)  # noqa: S506, a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RuleError(f"{file}: is no valid YAML: {error}") from None
