@@ -6,12 +6,17 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from als_redflags import Report, Scorer, Verdict, corpus
+from als_redflags.model import TextModel
+from als_redflags.scorer import Features, Window, clip, rule_features, sigmoid, text_logit, windows
+from als_redflags.stance import Finding, Findings, Topic, Voice
+from als_redflags.text import Document
 from tests.conftest import ROOT
 
 DOCUMENTS = corpus.read(ROOT / "data")
@@ -182,3 +187,213 @@ def test_frame_with_wrong_arguments(scorer: Scorer) -> None:
     with pytest.raises(ValueError, match="'list', 'wide' or 'none'"):
         scorer.score_frame(frame, text_column="ad", flags="all")  # type: ignore[arg-type]
     assert scorer.score_frame(frame.iloc[:0], text_column="ad").empty
+
+
+# The parts of the score, each by itself.
+
+
+def finding(scorer: Scorer, rule_id: str, start: int = 0, end: int = 5, stance: str = "asserted") -> Finding:
+    return Finding(scorer.book.rules[rule_id], start, end, stance)
+
+
+def of_role(scorer: Scorer, role: str, *, credential: bool = False) -> list[str]:
+    return [rule.id for rule in scorer.book.rules.values() if rule.role == role and rule.credential is credential]
+
+
+def features(scorer: Scorer, *ids: str, voice: Voice = "unclear", topic: Topic = "treatment") -> Features:
+    return rule_features(Findings(tuple(finding(scorer, name) for name in ids), voice, topic))
+
+
+def test_points_of_a_family_saturate_and_are_shared(scorer: Scorer) -> None:
+    assert features(scorer).values == {"treatment named": 1.0, "offer": 0.0, "honest": 0.0, "legitimacy": 0.0}
+    high = features(scorer, "cure-claim")
+    assert high.values["outcome_promises"] == 0.5, "3 points of a flag of high severity"
+    assert high.points == {"cure-claim": ("outcome_promises", 1.0)}
+    assert features(scorer, "cure-claim", "cure-claim").values == high.values, "each flag counts once"
+    both = features(scorer, "cure-claim", "reverse-or-halt-claim")
+    assert both.values["outcome_promises"] == 0.75
+    assert both.points == dict.fromkeys(("cure-claim", "reverse-or-halt-claim"), ("outcome_promises", 0.5))
+    apart = features(scorer, "cure-claim", "no-risk-claim")
+    assert apart.values["outcome_promises"] == 0.5
+    assert apart.points["no-risk-claim"][1] == 1.0
+    absent = next(rule.id for rule in scorer.book.rules.values() if rule.by_absence)
+    assert features(scorer, absent).points == {}, "what a page leaves out informs and does not move the score"
+
+
+def test_offers_honest_frames_and_the_treatment(scorer: Scorer) -> None:
+    first, second, *_ = of_role(scorer, "offer")
+    assert features(scorer, first, first).values["offer"] == pytest.approx(1 - 2**-0.5)
+    assert features(scorer, first, second).values["offer"] == 0.5
+    honest = of_role(scorer, "honest")[:2]
+    assert features(scorer, *honest).values["honest"] == 0.5
+    assert features(scorer, *honest, voice="reporter").values["honest"] == 0.5
+    assert features(scorer, *honest, voice="seller").values["honest"] == 0.0
+    assert [features(scorer, topic=topic).values["treatment named"] for topic in ("treatment", "illness", "none")] == [1, 0, 0]
+
+
+def test_legitimacy_is_a_bundle_that_flags_spoil_and_credentials_do_not_make(scorer: Scorer) -> None:
+    first, second, *_ = of_role(scorer, "legitimacy")
+    credentials = of_role(scorer, "legitimacy", credential=True)
+    assert features(scorer, first).values["legitimacy"] == 0.0
+    assert features(scorer, first, first).values["legitimacy"] == 0.0
+    assert features(scorer, first, second).values["legitimacy"] == 1.0
+    assert features(scorer, first, *credentials).values["legitimacy"] == 0.0
+    assert features(scorer, first, second, voice="seller").values["legitimacy"] == 0.0
+    for spoiler in (
+        "pay-to-participate", "large-out-of-pocket-fee", "testimonial-as-evidence", "cure-claim", "guaranteed-improvement",
+        "reverse-or-halt-claim",
+    ):  # fmt: skip
+        assert features(scorer, first, second, spoiler).values["legitimacy"] == 0.0
+    assert features(scorer, first, second, "urgency-or-discount").values["legitimacy"] == 1.0
+
+
+def sentences(*counts: int) -> Document:
+    return Document.of("\n".join(" ".join(["word"] * (count - 1) + ["end."]) for count in counts))
+
+
+def test_windows_end_with_a_sentence_before_three_hundred_words(scorer: Scorer) -> None:
+    def sizes(document: Document) -> list[int]:
+        return [sum(map(len, piece.plain)) for piece in windows(document, Findings((), "unclear", "none"))]
+
+    assert sizes(sentences(*[50] * 6)) == [255, 51], "a full stop is a word too"
+    assert sizes(sentences(149, 149)) == [300]
+    assert sizes(sentences(149, 150)) == [150, 151]
+    assert sizes(sentences(200, 200, 90)) == [201, 292], "the count begins again"
+    assert sizes(Document.of("")) == [0]
+
+
+def test_sentences_with_a_flag_are_apart_and_credentials_are_left_out(scorer: Scorer) -> None:
+    text = "First one here. Second one here. Third one here."
+    document = Document.of(text)
+    credential = next(rule.id for rule in scorer.book.rules.values() if rule.credential and rule.role != "red_flag")
+    absent = next(rule.id for rule in scorer.book.rules.values() if rule.by_absence)
+    found = (finding(scorer, "cure-claim", 16, 22), finding(scorer, credential, 33, 38), finding(scorer, absent, 0, 5))
+    (piece,) = windows(document, Findings(found, "unclear", "none"))
+    assert piece.flagged == [["second", "one", "here", "."]]
+    assert piece.plain == [["first", "one", "here", "."]]
+    across = (finding(scorer, "cure-claim", 10, 17),)
+    (piece,) = windows(document, Findings(across, "unclear", "none"))
+    assert len(piece.flagged) == 2, "evidence that goes on into the next sentence flags both"
+    same = (finding(scorer, credential, 16, 22), finding(scorer, "cure-claim", 23, 26))
+    (piece,) = windows(document, Findings(same, "unclear", "none"))
+    assert piece.flagged == [["second", "one", "here", "."]], "a claim beside a credential is still read"
+    denied = (finding(scorer, "cure-claim", 16, 22, "negated"),)
+    (piece,) = windows(document, Findings(denied, "unclear", "none"))
+    assert piece.flagged == []
+
+
+SMALL = TextModel({"good": 0, "bad": 1, "worse": 2}, np.array([1.0, 1.0, 1.0]), np.array([-1.0, 2.0, 4.0]), 0.5)
+
+
+def test_the_logit_of_a_text(scorer: Scorer) -> None:
+    good, bad = Window([["good"]], []), Window([["bad"]], [])
+    assert text_logit(SMALL, [good]) == (-0.5, {0})
+    assert text_logit(SMALL, [bad]) == (2.5, {1})
+    assert text_logit(SMALL, [good, bad]) == (pytest.approx((2.5 + (2.5 - 0.5) / 2) / 2), {0, 1})
+    assert text_logit(SMALL, [Window([["worse"]], [["good"]])]) == (4.5, {0, 2}), "the claim would dilute it"
+    assert text_logit(SMALL, [Window([["good"]], [["worse"]])])[0] == pytest.approx(0.5 + 3 / math.sqrt(2))
+    steep = TextModel({"x": 0}, np.ones(1), np.array([99.0]), 0.0)
+    assert text_logit(steep, [Window([["x"]], [])])[0] == 6.0
+    assert [clip(value) for value in (-7.0, -6.0, 0.25, 6.0, 7.0)] == [-6.0, -6.0, 0.25, 6.0, 6.0]
+
+
+def test_sigmoid() -> None:
+    assert sigmoid(0.0) == 0.5
+    assert sigmoid(math.log(3)) == pytest.approx(0.75)
+    assert sigmoid(-math.log(3)) == pytest.approx(0.25)
+    assert sigmoid(1000.0) == 1.0
+    assert sigmoid(-1000.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("stem cells cure als", "4 words"),
+        ("stem cells cure als today", None),
+        ("Zorp qlix vrenk " * 3 + "brrt wnnk", None),  # too short to tell a language by
+        ("Zorp qlix vrenk glorf " * 3, "English"),
+        ("stem cells cure als today " + "zorp qlix vrenk glorf wnnk brrt pfft", "None|English"),
+        ("the of and to in zorp qlix vrenk glorf wnnk brrt pfft zlik", "English"),
+        ("the of and to in zorp qlix vrenk glorf wnnk brrt pfft", None),
+        ("1 2 3 4 5 6", "English"),
+        ("the caf\u00e9 of na\u00efve people is open today", None),
+        ("\u0442\u0435\u043a\u0441\u0442 the of and to in", None),  # 5 of 15 letters are foreign
+    ],
+)  # fmt: skip
+def test_when_a_text_can_be_judged(scorer: Scorer, text: str, reason: str | None) -> None:
+    found = scorer.score(text).reason
+    assert (found is None) is (reason is None) or "None" in str(reason)
+    if found is not None:
+        assert re.search(str(reason), found)
+
+
+def test_verdicts_begin_at_their_thresholds(scorer: Scorer) -> None:
+    caution, high = (scorer.trained.thresholds[name] for name in ("caution", "high"))
+    below = [math.nextafter(limit, 0) for limit in (caution, high)]
+    assert [str(scorer._verdict(score)) for score in (0.0, below[0], caution, below[1], high, 1.0)] == [
+        "low", "low", "caution", "caution", "high", "high",
+    ]  # fmt: skip
+
+
+def test_contributions_by_name(scorer: Scorer) -> None:
+    weights, intercept = scorer.trained.combiner.weights, scorer.trained.combiner.intercept
+    found = scorer._contributions(features(scorer, "cure-claim", of_role(scorer, "offer")[0]), 2.0)
+    assert found == {
+        "intercept": intercept,
+        "text model": 2.0 * weights["text model"],
+        "cure-claim": 0.5 * weights["outcome_promises"],
+        "treatment named": weights["treatment named"],
+        "offer": pytest.approx((1 - 2**-0.5) * weights["offer"]),
+        "honest": 0.0,
+        "legitimacy": 0.0,
+    }
+
+
+def test_a_report_says_everything_about_its_text(scorer: Scorer) -> None:
+    text = "Our clinic offers stem cells.\n\nThey cure ALS. They cure autism. We cannot guarantee any improvement. Call us now."
+    report = scorer.score(text, source="page")
+    assert (report.source, report.reason, report.voice) == ("page", None, "seller")
+    assert report.model_version == scorer.trained.version
+    assert report.model_sha256 == scorer.trained.sha256
+    assert report.n_words == Document.of(text).n_words
+    cures = [flag for flag in report.flags if flag.id == "cure-claim"]
+    assert [flag.line for flag in cures] == [3, 3]
+    assert [flag.contribution for flag in cures] == [report.contributions["cure-claim"] / 2] * 2  # type: ignore[index]
+    rule = scorer.book.rules["cure-claim"]
+    assert {(flag.title, flag.family, flag.severity) for flag in cures} == {(rule.title, rule.family, rule.severity)}
+    assert [(item.id, item.stance, item.cue) for item in report.discounted] == [("guaranteed-improvement", "negated", "cannot")]
+    assert len(report.wording) == 8
+    assert Scorer.load("models").score(text, source="page") == report
+
+
+def test_signs_of_legitimacy_are_reported(scorer: Scorer) -> None:
+    report = scorer.score((ROOT / "examples" / "trial_announcement.txt").read_text("utf-8"))
+    assert report.legitimacy
+    for sign in report.legitimacy:
+        assert scorer.book.rules[sign.id].role == "legitimacy"
+        assert sign.title == scorer.book.rules[sign.id].title
+
+
+def test_the_verdict_of_a_table_is_ordered(scorer: Scorer) -> None:
+    frame = pd.DataFrame(
+        {"text": ["Riluzole helps people with ALS to live longer.", "", "Our stem cells cure ALS, guaranteed. Call now!"]}
+    )
+    scored = scorer.score_frame(frame)
+    assert scored["verdict"].cat.categories.tolist() == ["insufficient", "low", "caution", "high"]
+    assert (scored["verdict"] >= "caution").tolist() == [False, False, True]
+    assert scored["n_flags"].tolist() == [0, 0, len(scored["flags"][2])]
+    assert scored["flags"][2] == sorted(set(scored["flags"][2]))
+    assert scored["reason"].tolist()[1] == "the text has 0 words; at least 5 are needed"
+    assert scorer.score_frame(pd.DataFrame({"text": [None]}))["reason"].tolist() == ["there is no text"]
+    wide = scorer.score_frame(frame, flags="wide")
+    flags = [rule.id for rule in scorer.book.rules.values() if rule.role == "red_flag"]
+    assert [column for column in wide.columns if column in scorer.book.rules] == flags
+
+
+def test_a_copy_keeps_the_limit_of_length(scorer: Scorer) -> None:
+    short = Scorer(scorer.trained)
+    short.max_chars = 10
+    copy: Scorer = pickle.loads(pickle.dumps(short))
+    assert copy.max_chars == 10
+    assert short.score("our cells.").reason != short.score("our cells..").reason
+    assert scorer.max_chars == 2_000_000
