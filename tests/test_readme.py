@@ -39,6 +39,7 @@ def test_the_commands_of_the_readme_run(run: Run, tmp_path: Path, line: str) -> 
     text = (ROOT / "examples" / "clinic.txt").read_bytes()
     for name in ("page.txt", "ad.txt"):
         (tmp_path / name).write_bytes(text)
+    (tmp_path / "ads.csv").write_text('id,text\n1,"Our stem cells cure ALS, guaranteed. Book now!"\n2,\n', "utf-8")
     (tmp_path / "page.html").write_bytes(b"<!doctype html><p>" + text.replace(b"\n\n", b"<p>") + b"</html>")
     sample = (ROOT / "data" / "warnings.jsonl").read_text("utf-8").splitlines()[:5]
     (tmp_path / "labelled.jsonl").write_text("\n".join(sample), "utf-8")

@@ -20,7 +20,7 @@ from als_redflags import Report, Scorer, corpus, render
 from als_redflags.cli import MAX_CHARS, Format
 from als_redflags.errors import CorpusError, InputError
 from als_redflags.html_report import to_html
-from als_redflags.readers import decode
+from als_redflags.readers import extract
 from als_redflags.rulebook import RULES
 from als_redflags.sarif import to_sarif
 from als_redflags.spreadsheet import to_csv
@@ -112,7 +112,7 @@ def test_any_text_gives_a_report_that_every_format_can_carry(scorer: Scorer, tex
 @given(st.binary(max_size=200) | HOSTILE.map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_read_or_refused_with_a_sentence(data: bytes) -> None:
     try:
-        text = decode(data, "page")
+        text = extract(data, "page").text
     except InputError as error:
         text = str(error)
         assert text.startswith("page: ")
