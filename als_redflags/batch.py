@@ -13,6 +13,7 @@ from als_redflags import __version__, outcome
 from als_redflags.checkpoint import PartFolder
 from als_redflags.encode import CsvEncoder, Encoder, JsonlEncoder
 from als_redflags.errors import BatchError, InputError
+from als_redflags.lines import import_zstandard
 from als_redflags.outcome import FLAG_COLUMNS, MAX_CHARS, FlagColumns, Outcome
 from als_redflags.tables import Chunk, TableFormat, TextTable
 from als_redflags.workers import Engine, Pending, Workers, inline, loaded_scorer, processes
@@ -171,6 +172,8 @@ def _encoder(format: TableFormat, table: "TextTable | ParquetTable", added: list
         from als_redflags.parquet import ParquetEncoder, text_schema
 
         return ParquetEncoder(text_schema(table) if isinstance(table, TextTable) else table.schema, added)
+    if format.compression == "zstd":
+        import_zstandard()  # that it lacks must not come out at the end
     return JsonlEncoder(format) if format.kind == "jsonl" else CsvEncoder(format, table.columns, added, guard=guard)
 
 

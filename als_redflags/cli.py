@@ -239,7 +239,7 @@ def batch(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
     flags: Annotated[Flags, typer.Option(help="Flags as one column, one column each, or not at all.")] = Flags.LIST,
     engine: Annotated[Engine, typer.Option(help="Score on this machine, or on a Dask cluster.")] = Engine.LOCAL,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of a cluster of our own.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of a cluster of its own.")] = None,
     progress: Annotated[Progress, typer.Option(help="A bar on a terminal, plain lines, or nothing.")] = Progress.AUTO,
     model: Annotated[Path | None, typer.Option(help="Folder of another trained model.")] = None,
     max_chars: Annotated[int, typer.Option(min=1, help="Longer texts are not scored.")] = 1_000_000,

@@ -95,26 +95,30 @@ def summary_text(summary: Summary, output: str) -> str:
     verdicts = ", ".join(
         f"{summary.verdicts[str(verdict)]:,} {verdict}" for verdict in reversed(Verdict) if summary.verdicts[verdict]
     )
-    lines = [f"{output}: {summary.n_rows:,} rows" + (f", {verdicts}" if verdicts else "")]
+    lines = [f"{output}: {_count(summary.n_rows, 'row')}" + (f", {verdicts}" if verdicts else "")]
     if summary.flags:
         lines.append("Most frequent red flags:")
         lines += [
             f"  {count:7,}  {flag}" for flag, count in sorted(summary.flags.items(), key=lambda p: (-p[1], p[0]))[:_FLAGS_SHOWN]
         ]
     if summary.n_repeated:
-        lines.append(f"{summary.n_repeated:,} rows had the text of an earlier row and its result.")
+        lines.append(f"{_count(summary.n_repeated, 'row')} had the text of an earlier row and got its result.")
     if summary.n_failed:
-        lines.append(f"{summary.n_failed:,} rows could not be scored and are in the output as insufficient:")
+        lines.append(f"{_count(summary.n_failed, 'row')} could not be scored, and the output says insufficient:")
         for failure in summary.failures:
             name = f" ({_printable(failure['id'])})" if failure["id"] is not None else ""
             lines.append(f"  row {failure['row']:,}{name}: {_printable(failure['reason'])}")
         if summary.n_failed > len(summary.failures):
             lines.append(f"  and {summary.n_failed - len(summary.failures):,} more")
     if summary.n_rejected:
-        lines.append(f"{summary.n_rejected:,} malformed lines are no rows; they are in {output}.rejected.jsonl with the reasons.")
+        lines.append(f"{_count(summary.n_rejected, 'malformed line')}: see {output}.rejected.jsonl, with the reason of each.")
     if summary.n_blank:
-        lines.append(f"{summary.n_blank:,} lines were empty.")
+        lines.append(f"{_count(summary.n_blank, 'empty line')}.")
     return "\n".join(lines) + "\n"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _printable(text: str) -> str:

@@ -615,6 +615,13 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
     assert names(tmp_path) == ["in.csv"]
 
 
+def test_a_package_that_lacks_is_missed_at_the_beginning(ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(InputError, match=r"pip install 'als-redflags\[zstd\]'"):
+        score_table(ads, tmp_path / "out.csv.zst", engine=fast(on_piece=lambda n: pytest.fail("scored")))
+    assert names(tmp_path) == []
+
+
 def test_a_stream_is_no_table(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("pipe.csv", "."):
@@ -681,10 +688,10 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     summary = done.stdout.decode()
     assert summary.startswith(f"{out}: 7 rows, 2 insufficient, ")
     assert "cure-claim" in summary
-    assert "1 rows had the text of an earlier row" in summary
+    assert "1 row had the text of an earlier row" in summary
     assert "row 6 (x\ufffd[31m): there is no text" in summary
-    assert f"1 malformed lines are no rows; they are in {out}.rejected.jsonl" in summary
-    assert "1 lines were empty" in summary
+    assert f"1 malformed line: see {out}.rejected.jsonl" in summary
+    assert "1 empty line." in summary
     assert done.stderr.decode().splitlines()[0] == "0 of 7 rows (0%)"
     assert "7 of 7 rows (100%)" in done.stderr.decode().splitlines()[-1]
     rows = list(csv.DictReader(gzip.decompress(out.read_bytes()).decode().splitlines(keepends=True)))
