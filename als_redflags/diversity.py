@@ -23,6 +23,7 @@ AXES = ("stratum", "disease", "product", "country", "tone")
 _CURVE = (1_000, 10_000, 100_000)
 _PHRASES_SHOWN = 15
 _TELLTALE_WORDS = 10
+_FOLDS = 5
 _COUNTRIES_SHOWN = 40
 
 
@@ -33,7 +34,7 @@ class Diversity:
     ``types`` holds, for each label, (words read, different words among them); ``phrases`` the runs of four words used by most
     groups, with that number; ``likeness_inside`` and ``likeness_across`` the cosine similarity (TF-IDF of words) of a document to
     its nearest neighbour inside its group and in other groups, as (median, 95th percentile); ``telltale_auroc`` how well ten
-    single words tell redflag from clean (grouped cross-validation).
+    single words tell redflag from clean (grouped cross-validation), not a number where a corpus is too small to tell.
     """
 
     types: dict[str, list[tuple[int, int]]]
@@ -44,7 +45,7 @@ class Diversity:
 
 
 def diversity(documents: Sequence[LabelledDocument]) -> Diversity:
-    """Measure a corpus that holds documents of both ``redflag`` and ``clean`` by at least five groups."""
+    """Measure a corpus."""
     inside, across = _nearest(documents)
     return Diversity(
         {label: _type_curve([d for d in documents if d.label == label]) for label in LABELS},
@@ -94,15 +95,21 @@ def _telltale_auroc(documents: Sequence[LabelledDocument]) -> float:
         CountVectorizer(binary=True), SelectKBest(chi2, k=_TELLTALE_WORDS), LogisticRegression(class_weight="balanced")
     )
     truth = np.array([d.label == "redflag" for d in documents])
+    folds = list(GroupKFold(_FOLDS).split(truth, truth, [d.group for d in documents])) if _groups(documents) >= _FOLDS else []
+    if not folds or any(truth[rest].all() or not truth[rest].any() for rest, _ in folds):
+        return float("nan")
     scores = cross_val_predict(
         model,
         [d.text for d in documents],
         truth,
-        groups=[d.group for d in documents],
-        cv=GroupKFold(5),
+        cv=folds,
         method="decision_function",
     )
     return float(roc_auc_score(truth, scores))
+
+
+def _groups(documents: Sequence[LabelledDocument]) -> int:
+    return len({document.group for document in documents})
 
 
 def coverage_markdown(documents: Sequence[LabelledDocument]) -> str:
@@ -142,5 +149,8 @@ def diversity_text(found: Diversity) -> str:
         lines.append(f"{label}, most shared phrases: " + "; ".join(f"{phrase} ({n} groups)" for phrase, n in phrases))
     for name, (median, high) in (("inside a group", found.likeness_inside), ("across groups", found.likeness_across)):
         lines.append(f"nearest neighbour {name}: cosine {median:.2f} (median), {high:.2f} (95th percentile)")
-    lines.append(f"ten single words tell redflag from clean with AUROC {found.telltale_auroc:.3f}")
+    if np.isnan(found.telltale_auroc):
+        lines.append("too few groups to say how well single words tell redflag from clean")
+    else:
+        lines.append(f"ten single words tell redflag from clean with AUROC {found.telltale_auroc:.3f}")
     return re.sub(r"\b1 groups", "1 group", "\n".join(lines)) + "\n"

@@ -7,6 +7,7 @@ import pytest
 from als_redflags.matcher import Match
 from als_redflags.rulebook import STANCES, Cue
 from als_redflags.stance import (
+    Finding,
     StanceReader,
     Topic,
     Voice,
@@ -345,3 +346,45 @@ def test_pages_that_leave_something_out(reader: StanceReader) -> None:
                 short = Document.of(text[: len(text) // 3])
                 if short.n_words < rule.page.min_words:
                     assert rule.id not in {f.rule.id for f in reader.read(short).all}, "too short to miss anything"
+
+
+def test_a_warning_speaks_as_a_reporter(reader: StanceReader) -> None:
+    text = (ROOT / "examples" / "regulator_warning.txt").read_text("utf-8")
+    found = reader.read(Document.of(text))
+    assert found.voice == "reporter"
+    assert found.flags == []
+    honest = found.of("honest")
+    assert honest
+    frame = Document.of(text).text[honest[0].start : honest[0].end]
+    unread = [f for f in found.discounted if f.stance == "attributed" and f.cue == frame]
+    assert all(f.cue for f in found.discounted)
+    assert unread or {f.stance for f in found.discounted}
+
+
+def listing(reader: StanceReader, *parts: str) -> list[Finding]:
+    text = "\n\n".join(["Our clinic offers stem cell therapy. Call us to book now.", *parts])
+    return [f for f in reader.read(Document.of(text)).flags if f.rule.spread]
+
+
+APART = "It is far.\n\nIt is cold.\n\nIt is late.\n\nIt is dark."
+
+
+def test_a_run_of_entries_begins_again_after_a_gap(reader: StanceReader) -> None:
+    rule = next(rule for rule in reader.matcher.book.rules.values() if rule.spread)
+    assert rule.spread is not None
+    just = [f"We see {disease}." for disease in DISEASES[: rule.spread.terms]]
+    assert listing(reader, *just), "just enough entries"
+    assert not listing(reader, *just[:-1]), "one too few"
+    assert listing(reader, "We see asthma.", APART, *just), "the first of the new run counts"
+    assert listing(reader, *just, APART, "We see asthma.")
+    between = [part for line in just for part in (line, "It is cold.")]
+    assert listing(reader, *between), "one sentence between"
+    assert not listing(reader, *[part for line in just for part in (line, "It is cold.", "It is late.", "It is dark.")])
+
+
+def test_the_shortest_part_of_a_run_is_the_evidence(reader: StanceReader) -> None:
+    line = f"We treat {', '.join(DISEASES)}."
+    parts = ["We see asthma.", line, "We see lupus."]
+    (found,) = listing(reader, *parts)
+    text = "\n\n".join(["Our clinic offers stem cell therapy. Call us to book now.", *parts])
+    assert text[found.start : found.end] == line

@@ -262,3 +262,13 @@ def test_words_of_a_document() -> None:
     repeated = Document.of("no no, no")
     assert repeated.word_spans(0) == [(0, 2), (3, 5), (5, 6), (7, 9)]
     assert Document.of("").n_words == 0
+
+
+def test_a_capital_begins_a_sentence_after_nos_and_a_number_does_not() -> None:
+    for text, sentences in (
+        ("It is nos. Five said so.", 2),
+        ("It is nos. 5 and 6.", 1),
+        ("It is no. Five said so.", 2),
+        ("It is no. 5.", 1),
+    ):
+        assert len(Document.of(text).sentences) == sentences
