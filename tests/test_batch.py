@@ -49,6 +49,12 @@ def ads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(tmp_path_factory.mktemp("ads") / "ads.csv", 2600)
 
 
+@pytest.fixture(scope="module")
+def many_ads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table that is not done before somebody interrupts it, however slow that somebody is."""
+    return write_csv(tmp_path_factory.mktemp("many") / "ads.csv", 40_000)
+
+
 NAMES = ["t.csv", "t.csv.gz", "t.tsv", "t.tsv.zst", "t.jsonl", "t.jsonl.gz", "t.parquet"]
 
 
@@ -662,10 +668,10 @@ def test_numerical_libraries_use_one_thread_in_a_worker(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c(ads: Path, tmp_path: Path, times: int) -> None:
+def test_ctrl_c(many_ads: Path, tmp_path: Path, times: int) -> None:
     command = Path(sys.executable).with_name("als-redflags")
     out = tmp_path / "out.jsonl"
-    arguments = [command, "batch", ads, "--output", out, "--jobs", "2"]
+    arguments = [command, "batch", many_ads, "--output", out, "--jobs", "2"]
     run = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     while run.poll() is None and not (tmp_path / "out.jsonl.part" / "checkpoint.json").exists():
         time.sleep(0.02)
