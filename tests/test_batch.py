@@ -672,7 +672,14 @@ def test_ctrl_c(many_ads: Path, tmp_path: Path, times: int) -> None:
     command = Path(sys.executable).with_name("als-redflags")
     out = tmp_path / "out.jsonl"
     arguments = [command, "batch", many_ads, "--output", out, "--jobs", "2"]
-    run = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    run = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # what runs in the background ignores Ctrl-C, and so does all that it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     while run.poll() is None and not (tmp_path / "out.jsonl.part" / "checkpoint.json").exists():
         time.sleep(0.02)
     for _ in range(times):
